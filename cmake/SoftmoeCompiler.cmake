@@ -1,0 +1,33 @@
+# One compiler setting for the whole house.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+set(SOFTMOE_CPU_ARCH "native" CACHE STRING "-march of the build; 'native' is this machine")
+set(SOFTMOE_SANITIZE "" CACHE STRING "comma-separated sanitizers, or empty")
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(softmoe_compiler INTERFACE)
+target_include_directories(softmoe_compiler INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(softmoe_compiler INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wno-missing-field-initializers  # designated initializers lean on the defaults of a struct
+  -Werror
+  -march=${SOFTMOE_CPU_ARCH}
+  # No errno and no traps from <cmath>: loops over sqrt and fma become vectors. The order of
+  # floating-point sums stays as written.
+  -fno-math-errno -fno-trapping-math)
+
+if(SOFTMOE_SANITIZE)
+  target_compile_options(softmoe_compiler INTERFACE
+    -fsanitize=${SOFTMOE_SANITIZE} -fno-omit-frame-pointer -O1 -g)
+  if(SOFTMOE_SANITIZE MATCHES "undefined")
+    target_compile_options(softmoe_compiler INTERFACE -fno-sanitize-recover=undefined)
+  endif()
+  target_link_options(softmoe_compiler INTERFACE -fsanitize=${SOFTMOE_SANITIZE})
+endif()
