@@ -1,0 +1,42 @@
+#pragma once
+
+// What the owner of the budget asks for. Everything a controller may depend on besides the records.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "budget/control_word.h"
+#include "budget/servo_gains.h"
+#include "budget/temperature.h"
+#include "runtime/base/strong.h"
+
+namespace softmoe::budget {
+
+/// The set-points of a run; they change only by a SetPointChange.
+struct SetPoints {
+  /// B: realised expert executions per token, summed over layers, each weighted by its cost. Not
+  /// to be confused with K, the soft mass of LapSum: sum k_l = K does not bound what is executed.
+  double budget = 0.0;
+  Mode mode = Mode::servo;
+  double initial_lambda = 0.0;  ///< lambda of step 0; held in mode off
+  double min_lambda = -8.0;     ///< bounds of the servo, in units of alpha (a factor e^8 of tau)
+  double max_lambda = 8.0;
+  std::vector<double> layer_cost_L = {};  ///< cost of one row per layer; empty: 1 each
+  ServoGains gains = {};
+  Temperature temperature = {};
+  std::int64_t revision = 0;  ///< counts the changes of a run
+  std::int64_t term = 0;      ///< fencing term of the owner; 0: the run itself
+};
+
+/// Set-points that hold from a step on.
+struct SetPointChange {
+  Step effective_from = {};
+  SetPoints set_points = {};
+};
+
+/// In words what makes the set-points unusable, or nothing. Mode quota is refused by name.
+[[nodiscard]] std::optional<std::string> find_fault(const SetPoints& set_points);
+
+}  // namespace softmoe::budget

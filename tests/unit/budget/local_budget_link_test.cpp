@@ -1,0 +1,21 @@
+#include "budget/local_budget_link.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/budget/records.h"
+
+namespace softmoe::budget {
+namespace {
+
+TEST(LocalBudgetLink, TakesRecordsAndNeverHasNews) {
+  LocalBudgetLink local;
+  BudgetLink& link = local;
+
+  link.submit(record_of({}, 480));
+
+  EXPECT_TRUE(link.poll().changes.empty());
+  EXPECT_EQ(link.poll().requests, 0U);
+}
+
+}  // namespace
+}  // namespace softmoe::budget
