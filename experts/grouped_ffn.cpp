@@ -1,0 +1,82 @@
+#include "experts/grouped_ffn.h"
+
+#include "runtime/ops/gemm.h"
+#include "runtime/ops/swiglu.h"
+
+namespace softmoe::experts {
+
+namespace {
+
+/// The activation of the second product, [M, F].
+TensorView activate(const GroupedFfnRows& rows, Workspace& work) {
+  const Shape shape{rows.h_M2F.dim(0), rows.h_M2F.dim(1) / 2};
+  const TensorView a_MF = work.scratch.push(rows.h_M2F.dtype(), shape);
+  ops::swiglu(rows.h_M2F, rows.gate_M, a_MF, work.compute);
+  return a_MF;
+}
+
+}  // namespace
+
+void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, TensorView y_MH,
+                 Workspace& work) {
+  const ArenaScope scope(work.scratch);
+  ops::grouped_gemm({.rows = rows.x_MH,
+                     .weights = weights.gate_up_e2FH.value,
+                     .out = rows.h_M2F,
+                     .transpose_weights = ops::Transpose::yes,
+                     .row_begin = rows.row_begin_e1},
+                    work.compute);
+  const TensorView a_MF = activate(rows, work);
+  ops::grouped_gemm({.rows = a_MF,
+                     .weights = weights.down_eHF.value,
+                     .out = y_MH,
+                     .transpose_weights = ops::Transpose::yes,
+                     .row_begin = rows.row_begin_e1},
+                    work.compute);
+}
+
+void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,
+                          ConstTensorView d_y_MH, TensorView d_x_MH, TensorView d_gate_M,
+                          Workspace& work) {
+  const ArenaScope scope(work.scratch);
+  const TensorView a_MF = activate(rows, work);
+  accumulate(weights.down_eHF, [&](TensorView d_down, double beta) {
+    ops::grouped_gemm_weight({.d_out = d_y_MH,
+                              .rows = a_MF,
+                              .d_weights = d_down,
+                              .beta = beta,
+                              .row_begin = rows.row_begin_e1},
+                             work.compute);
+  });
+  // The activation's gradient takes the activation's place, and h's gradient that of h.
+  const TensorView d_a_MF = a_MF;
+  ops::grouped_gemm({.rows = d_y_MH,
+                     .weights = weights.down_eHF.value,
+                     .out = d_a_MF,
+                     .transpose_weights = ops::Transpose::no,
+                     .row_begin = rows.row_begin_e1},
+                    work.compute);
+  const TensorView d_h_M2F = rows.h_M2F;
+  ops::swiglu_backward({.d_a_MF = d_a_MF,
+                        .h_M2F = rows.h_M2F,
+                        .gate_M = rows.gate_M,
+                        .d_h_M2F = d_h_M2F,
+                        .d_gate_M = d_gate_M},
+                       work.compute);
+  accumulate(weights.gate_up_e2FH, [&](TensorView d_gate_up, double beta) {
+    ops::grouped_gemm_weight({.d_out = d_h_M2F,
+                              .rows = rows.x_MH,
+                              .d_weights = d_gate_up,
+                              .beta = beta,
+                              .row_begin = rows.row_begin_e1},
+                             work.compute);
+  });
+  ops::grouped_gemm({.rows = d_h_M2F,
+                     .weights = weights.gate_up_e2FH.value,
+                     .out = d_x_MH,
+                     .transpose_weights = ops::Transpose::no,
+                     .row_begin = rows.row_begin_e1},
+                    work.compute);
+}
+
+}  // namespace softmoe::experts

@@ -1,0 +1,39 @@
+#pragma once
+
+// Letters: M rows received, H hidden, F inner width, e experts on this rank.
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/device/parameter.h"
+#include "runtime/device/workspace.h"
+
+namespace softmoe::experts {
+
+/// The SwiGLU experts of this rank over rows that lie behind one another by expert.
+struct GroupedFfnWeights {
+  Parameter gate_up_e2FH;  ///< [e, 2 F, H]
+  Parameter down_eHF;      ///< [e, H, F]
+};
+
+/// What one pass works on; `x_MH`, `gate_M` and `h_M2F` are kept for backward by the caller.
+struct GroupedFfnRows {
+  ConstTensorView x_MH;
+  ConstTensorView gate_M;  ///< weight of each row: enters before the second product, so the combine
+                           ///< is a plain sum
+  TensorView h_M2F;        ///< written by forward, read by backward
+  std::span<const std::int64_t>
+      row_begin_e1;  ///< host; first row of each expert, the last entry is M
+};
+
+/// y = (silu(h1) * h3 * gate) W_down^T with [h1 | h3] = x W_gate_up^T, per expert.
+void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, TensorView y_MH,
+                 Workspace& work);
+
+/// Adds the weights' gradients; writes d_x_MH and d_gate_M [M]. The activation is recomputed from
+/// h.
+void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,
+                          ConstTensorView d_y_MH, TensorView d_x_MH, TensorView d_gate_M,
+                          Workspace& work);
+
+}  // namespace softmoe::experts

@@ -1,0 +1,108 @@
+#include "model/attention_block.h"
+
+#include "model/linear.h"
+#include "runtime/ops/pack_rows.h"
+
+namespace softmoe::model {
+
+AttentionBlock::AttentionBlock(const ModelConfig& config, int layer, AttentionWeights weights)
+    : config_(&config),
+      layer_(layer),
+      weights_(weights),
+      norm_(weights.norm_H, config.norm_epsilon) {}
+
+void AttentionBlock::forward(const Batch& batch, ConstTensorView x_TH, TensorView y_TH,
+                             Workspace& work) {
+  const PhaseScope phase(work.progress, Phase::attention, layer_);
+  project(batch, x_TH, work);
+  ops::attention(over_batch(batch), work.scratch, work.compute);
+  linear(weights_.out, heads_out_, y_TH, /*beta=*/1.0, work.compute);
+}
+
+void AttentionBlock::decode(const Batch& batch, KvCache& cache, ConstTensorView x_TH,
+                            TensorView y_TH, Workspace& work) {
+  const PhaseScope phase(work.progress, Phase::attention, layer_);
+  project(batch, x_TH, work);
+  const TensorView cached = cache.layer(layer_);
+  const std::int64_t kv_columns = cached.dim(1);
+  for (std::int64_t sequence = 0; sequence < batch.sequences; ++sequence) {
+    ops::copy_block(
+        {.source = qkv_.rows(sequence * batch.positions, (sequence + 1) * batch.positions),
+         .source_column = key_column(),
+         .target = cached,
+         .target_row = sequence * cache.capacity() + cache.length(),
+         .target_column = 0,
+         .columns = kv_columns},
+        work.compute);
+  }
+  ops::AttentionArguments arguments = over_batch(batch);
+  arguments.shape.keys = cache.length() + batch.positions;
+  arguments.k = cached;
+  arguments.k_column = 0;
+  arguments.v = cached;
+  arguments.v_column = kv_columns / 2;
+  arguments.key_stride = cache.capacity();
+  ops::attention(arguments, work.scratch, work.compute);
+  linear(weights_.out, heads_out_, y_TH, /*beta=*/1.0, work.compute);
+}
+
+void AttentionBlock::backward(const Batch& batch, TensorView d_x_TH, Workspace& work) {
+  const PhaseScope phase(work.progress, Phase::attention, layer_);
+  const ArenaScope scope(work.scratch);
+  linear_weight_gradient(weights_.out, d_x_TH, heads_out_, work.compute);
+  const TensorView d_heads_out = work.scratch.push(d_x_TH.dtype(), heads_out_.shape());
+  linear_input_gradient(weights_.out, d_x_TH, d_heads_out, /*beta=*/0.0, work.compute);
+
+  const TensorView d_qkv = work.scratch.push(d_x_TH.dtype(), qkv_.shape());
+  ops::attention_backward(
+      {.forward = over_batch(batch), .d_o = d_heads_out, .d_q = d_qkv, .d_k = d_qkv, .d_v = d_qkv},
+      work.scratch, work.compute);
+  turn(batch, d_qkv, ops::RotaryDirection::backward, work);
+  linear_weight_gradient(weights_.qkv, d_qkv, normed_TH_, work.compute);
+  const TensorView d_normed_TH = work.scratch.push(d_x_TH.dtype(), d_x_TH.shape());
+  linear_input_gradient(weights_.qkv, d_qkv, d_normed_TH, /*beta=*/0.0, work.compute);
+  norm_.backward(d_normed_TH, d_x_TH, work);
+}
+
+void AttentionBlock::project(const Batch& batch, ConstTensorView x_TH, Workspace& work) {
+  normed_TH_ = norm_.forward(x_TH, work);
+  qkv_ = work.saved.push(x_TH.dtype(), {batch.tokens(), config_->qkv_columns()});
+  linear(weights_.qkv, normed_TH_, qkv_, /*beta=*/0.0, work.compute);
+  turn(batch, qkv_, ops::RotaryDirection::forward, work);
+  heads_out_ = work.saved.push(x_TH.dtype(), {batch.tokens(), key_column()});
+  log_sum_ = work.saved.push(x_TH.dtype() == DType::f64 ? DType::f64 : DType::f32,
+                             {batch.tokens(), config_->heads});
+}
+
+void AttentionBlock::turn(const Batch& batch, TensorView qkv, ops::RotaryDirection direction,
+                          Workspace& work) const {
+  // Queries and keys lie side by side: one call turns the heads of both.
+  ops::rotary({.x = qkv,
+               .first_column = 0,
+               .heads = config_->heads + config_->kv_heads,
+               .head_size = config_->head_size(),
+               .position_T = batch.position_T,
+               .theta = config_->rope_theta,
+               .direction = direction},
+              work.compute);
+}
+
+ops::AttentionArguments AttentionBlock::over_batch(const Batch& batch) const {
+  return {.shape = {.sequences = batch.sequences,
+                    .queries = batch.positions,
+                    .keys = batch.positions,
+                    .heads = config_->heads,
+                    .kv_heads = config_->kv_heads,
+                    .head_size = config_->head_size()},
+          .q = qkv_,
+          .q_column = 0,
+          .k = qkv_,
+          .k_column = key_column(),
+          .v = qkv_,
+          .v_column = value_column(),
+          .key_stride = batch.positions,
+          .o = heads_out_,
+          .log_sum = log_sum_};
+}
+
+}  // namespace softmoe::model

@@ -1,0 +1,31 @@
+#include "model/linear.h"
+
+#include "runtime/ops/gemm.h"
+
+namespace softmoe::model {
+
+void linear(const Parameter& weight_OI, ConstTensorView x_TI, TensorView y_TO, double beta,
+            Stream& stream) {
+  ops::gemm({.a = x_TI,
+             .b = weight_OI.value,
+             .c = y_TO,
+             .transpose_b = ops::Transpose::yes,
+             .beta = beta},
+            stream);
+}
+
+void linear_weight_gradient(const Parameter& weight_OI, ConstTensorView d_y_TO,
+                            ConstTensorView x_TI, Stream& stream) {
+  accumulate(weight_OI, [&](TensorView d_weight, double beta) {
+    ops::gemm(
+        {.a = d_y_TO, .b = x_TI, .c = d_weight, .transpose_a = ops::Transpose::yes, .beta = beta},
+        stream);
+  });
+}
+
+void linear_input_gradient(const Parameter& weight_OI, ConstTensorView d_y_TO, TensorView d_x_TI,
+                           double beta, Stream& stream) {
+  ops::gemm({.a = d_y_TO, .b = weight_OI.value, .c = d_x_TI, .beta = beta}, stream);
+}
+
+}  // namespace softmoe::model

@@ -1,0 +1,22 @@
+#pragma once
+
+// Letters: T tokens, I inputs, O outputs.
+
+#include "runtime/device/parameter.h"
+#include "runtime/device/stream.h"
+
+namespace softmoe::model {
+
+/// y_TO = x_TI W_OI^T + beta * y_TO. @param weight_OI [O, I]
+void linear(const Parameter& weight_OI, ConstTensorView x_TI, TensorView y_TO, double beta,
+            Stream& stream);
+
+/// Adds d_y^T x to the weight's gradient.
+void linear_weight_gradient(const Parameter& weight_OI, ConstTensorView d_y_TO,
+                            ConstTensorView x_TI, Stream& stream);
+
+/// d_x_TI = d_y_TO W_OI + beta * d_x_TI.
+void linear_input_gradient(const Parameter& weight_OI, ConstTensorView d_y_TO, TensorView d_x_TI,
+                           double beta, Stream& stream);
+
+}  // namespace softmoe::model

@@ -1,0 +1,37 @@
+#pragma once
+
+// Letters: T tokens, B sequences, H hidden, V vocabulary.
+
+#include "model/batch.h"
+#include "model/norm.h"
+
+namespace softmoe::model {
+
+/// Final norm, output projection and cross-entropy, a chunk of tokens at a time: logits never exist
+/// beyond a chunk.
+class LossHead {
+ public:
+  /// @param table_VH output embedding
+  LossHead(Norm norm, Parameter table_VH) : norm_(norm), table_VH_(table_VH) {}
+
+  /// loss_sum += the sum of the tokens' losses in nats. @param loss_sum f64 [1]
+  void add_loss(const Batch& batch, ConstTensorView x_TH, TensorView loss_sum, Workspace& work);
+  /// The same, and d_x_TH := the gradient of that sum; the table's and the norm's gradients are
+  /// added.
+  void add_loss_and_gradient(const Batch& batch, ConstTensorView x_TH, TensorView d_x_TH,
+                             TensorView loss_sum, Workspace& work);
+  /// logits_BV := those of the last position of every sequence.
+  void last_logits(const Batch& batch, ConstTensorView x_TH, TensorView logits_BV, Workspace& work);
+
+ private:
+  enum class Gradient : std::uint8_t { no, yes };
+
+  void run_chunks(const Batch& batch, TensorView d_normed_TH, Gradient gradient,
+                  TensorView loss_sum, Workspace& work);
+
+  Norm norm_;
+  Parameter table_VH_;
+  TensorView normed_TH_;
+};
+
+}  // namespace softmoe::model

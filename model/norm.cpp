@@ -1,0 +1,28 @@
+#include "model/norm.h"
+
+#include "runtime/ops/rms_norm.h"
+
+namespace softmoe::model {
+
+TensorView Norm::forward(ConstTensorView x_TH, Workspace& work) {
+  x_TH_ = x_TH;
+  const TensorView y_TH = work.saved.push(x_TH.dtype(), x_TH.shape());
+  scale_T_ = work.saved.push(x_TH.dtype() == DType::f64 ? DType::f64 : DType::f32, {x_TH.dim(0)});
+  ops::rms_norm(x_TH, gain_H_.value, epsilon_, y_TH, scale_T_, work.compute);
+  return y_TH;
+}
+
+void Norm::backward(ConstTensorView d_y_TH, TensorView d_x_TH, Workspace& work) {
+  accumulate(gain_H_, [&](TensorView d_gain, double beta) {
+    ops::rms_norm_backward({.d_y_TH = d_y_TH,
+                            .x_TH = x_TH_,
+                            .gain_H = gain_H_.value,
+                            .scale_T = scale_T_,
+                            .d_x_TH = d_x_TH,
+                            .d_gain_H = d_gain,
+                            .beta = beta},
+                           work.compute);
+  });
+}
+
+}  // namespace softmoe::model

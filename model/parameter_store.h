@@ -1,0 +1,89 @@
+#pragma once
+
+// Every trained number of the model in two flat spaces, and their gradients beside them.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/base/strong.h"
+#include "runtime/device/buffer.h"
+#include "runtime/device/parameter.h"
+#include "runtime/device/stream.h"
+
+namespace softmoe::model {
+
+/// Dense parameters are the same on all ranks; expert parameters on the ranks with the same
+/// experts.
+enum class Space : std::uint8_t { dense, expert };
+
+/// Parameters that the optimizer treats alike.
+enum class ParameterGroup : std::uint8_t {
+  matrix,       ///< decayed
+  vector,       ///< norms and gains: not decayed
+  router,       ///< router projections
+  layer_means,  ///< eta: its own learning rate, no decay, frozen at first
+};
+
+struct ParameterId {
+  std::size_t value = 0;
+};
+
+/// One tensor. Its name is logical: it holds no rank number.
+struct ParameterInfo {
+  std::string name;  ///< "layers.2.experts.gate_up"; pieces of expert tensors are named per expert
+  Shape shape;       ///< of this rank's part: expert tensors have the local experts outermost
+  Space space = Space::dense;
+  ParameterGroup group = ParameterGroup::matrix;
+  double init_std = 0;  ///< of a normal distribution; with 0 every element starts as init_value
+  double init_value = 0;
+  std::int64_t offset = 0;  ///< first element in its flat space
+};
+
+/// A tensor as it is named in files: expert tensors one by one.
+struct LogicalTensor {
+  std::string name;  ///< "layers.2.experts.17.gate_up"
+  Shape shape;
+  Space space = Space::dense;
+  std::int64_t offset = 0;  ///< first element in its flat space on this rank
+  ParameterId parameter;
+};
+
+/// Declares parameters, then holds their values and gradients.
+class ParameterStore {
+ public:
+  /// @param dtype of values and gradients
+  /// @param first_expert first expert on this rank, for logical names and initial values
+  ParameterStore(DType dtype, ExpertId first_expert) : dtype_(dtype), first_expert_(first_expert) {}
+
+  /// Declares a tensor; `info.offset` is assigned. Before allocate().
+  ParameterId add(ParameterInfo info);
+  /// Takes memory and fills in the initial values: functions of (seed, logical name, element), so
+  /// that they do not depend on the number of ranks. Waits for the device.
+  void allocate(std::uint64_t seed, Device& device, Stream& stream);
+
+  [[nodiscard]] Parameter operator[](ParameterId id) const;
+  [[nodiscard]] const ParameterInfo& info(ParameterId id) const { return infos_[id.value]; }
+  [[nodiscard]] std::span<const ParameterInfo> infos() const { return infos_; }
+  /// Every tensor under its logical name, in the order of declaration.
+  [[nodiscard]] std::vector<LogicalTensor> logical_tensors() const;
+
+  [[nodiscard]] DType dtype() const { return dtype_; }
+  [[nodiscard]] std::int64_t elements(Space space) const { return sizes_[index(space)]; }
+  [[nodiscard]] TensorView values(Space space) const;
+  [[nodiscard]] TensorView gradients(Space space) const;
+  void zero_gradients(Stream& stream);
+
+ private:
+  static std::size_t index(Space space) { return static_cast<std::size_t>(space); }
+
+  DType dtype_;
+  ExpertId first_expert_;
+  std::vector<ParameterInfo> infos_;
+  std::int64_t sizes_[2] = {0, 0};
+  DeviceBuffer values_[2];
+  DeviceBuffer gradients_[2];
+};
+
+}  // namespace softmoe::model

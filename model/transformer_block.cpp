@@ -1,0 +1,48 @@
+#include "model/transformer_block.h"
+
+#include "runtime/ops/elementwise.h"
+
+namespace softmoe::model {
+
+TransformerBlock::TransformerBlock(const ModelConfig& config, int layer,
+                                   const BlockWeights& weights,
+                                   std::unique_ptr<experts::MoeLayer> moe)
+    : layer_(layer),
+      weights_(weights),
+      attention_(config, layer, weights.attention),
+      ffn_norm_(weights.ffn_norm_H, config.norm_epsilon),
+      moe_(std::move(moe)) {
+  if (weights.feed_forward) feed_forward_.emplace(layer, *weights.feed_forward);
+}
+
+TensorView TransformerBlock::forward(const Batch& batch, ConstTensorView x_TH,
+                                     const BlockRouting& routing, KvCache* cache, Workspace& work) {
+  // Residuals: each half starts from a copy of its input and adds to it.
+  const TensorView middle_TH = work.saved.push(x_TH.dtype(), x_TH.shape());
+  ops::copy(x_TH, middle_TH, work.compute);
+  if (cache != nullptr) {
+    attention_.decode(batch, *cache, x_TH, middle_TH, work);
+  } else {
+    attention_.forward(batch, x_TH, middle_TH, work);
+  }
+  const TensorView normed_TH = ffn_norm_.forward(middle_TH, work);
+  const TensorView y_TH = work.saved.push(x_TH.dtype(), x_TH.shape());
+  ops::copy(middle_TH, y_TH, work.compute);
+  if (moe_)
+    moe_->forward(*weights_.moe, normed_TH, y_TH, routing.arguments, routing.statistics, work);
+  if (feed_forward_) feed_forward_->forward(normed_TH, y_TH, work);
+  return y_TH;
+}
+
+void TransformerBlock::backward(const Batch& batch, TensorView d_x_TH, TensorView d_k,
+                                Workspace& work) {
+  const ArenaScope scope(work.scratch);
+  const TensorView d_normed_TH = work.scratch.push(d_x_TH.dtype(), d_x_TH.shape());
+  ops::fill_zero(d_normed_TH, work.compute);
+  if (feed_forward_) feed_forward_->backward(d_x_TH, d_normed_TH, /*beta=*/1.0, work);
+  if (moe_) moe_->backward(*weights_.moe, d_x_TH, d_normed_TH, d_k, work);
+  ffn_norm_.backward(d_normed_TH, d_x_TH, work);
+  attention_.backward(batch, d_x_TH, work);
+}
+
+}  // namespace softmoe::model
