@@ -1,0 +1,16 @@
+#include "launcher/commands/command.h"
+#include "launcher/run/training_run.h"
+
+namespace softmoe::launcher {
+
+ExitCode train(const RunOptions& options) {
+  const LaunchEnvironment environment = read_environment(options.expect_world, lookup_environment);
+  const config::Loaded<RunConfig> loaded =
+      load_run_config(options.config_path.empty() ? config::Source::none()
+                                                  : config::Source::file(options.config_path),
+                      options.overrides, environment.world());
+  TrainingRun run(loaded, environment);
+  return run.run();
+}
+
+}  // namespace softmoe::launcher

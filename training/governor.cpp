@@ -1,0 +1,33 @@
+#include "training/governor.h"
+
+namespace softmoe::training {
+
+Governor::Governor(budget::SetPoints set_points, budget::BudgetLink& link)
+    : Governor(set_points, budget::initial_state(set_points), link) {}
+
+Governor::Governor(budget::SetPoints set_points, const budget::ControllerState& state,
+                   budget::BudgetLink& link)
+    : timeline_(std::move(set_points)), link_(&link), state_(state) {}
+
+budget::ControlWord Governor::word_for(Step step, std::uint32_t requests) {
+  const budget::LinkNews news = link_->poll();
+  // The word of this step may be decided already: then a change starts with the one after it.
+  const Step first_undecided(decided_ && decided_->step == step ? step.value + 1 : step.value);
+  for (const budget::SetPointChange& change : news.changes) timeline_.add(change, first_undecided);
+  budget::ControlWord word = decided_ && decided_->step == step
+                                 ? *decided_
+                                 : budget::word_for(step, state_, timeline_.at(step));
+  word.requests |= requests | news.requests;
+  return word;
+}
+
+std::optional<std::string> Governor::observe(const budget::StepRecord& record) {
+  link_->submit(record);
+  const Step next(record.step().value + 1);
+  budget::Decision decision = budget::decide(state_, record, timeline_.at(next));
+  state_ = decision.state;
+  decided_ = decision.word;
+  return std::move(decision.refused);
+}
+
+}  // namespace softmoe::training

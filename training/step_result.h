@@ -1,0 +1,38 @@
+#pragma once
+
+// What a step did, as numbers; telemetry names them. Letters: L MoE layers, E experts.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "budget/step_record.h"
+#include "model/adamw_optimizer.h"
+#include "router/route_summary.h"
+#include "runtime/base/progress.h"
+
+namespace softmoe::training {
+
+/// Sums over all ranks, so equal on all of them, except where it says "this rank".
+struct StepResult {
+  budget::StepRecord record;  ///< tokens, executed rows, control word in force
+  double loss = 0;            ///< cross-entropy per token, nats
+  double balance_loss = 0;    ///< Switch loss and z-loss per token
+  double gradient_norm = 0;   ///< of the mean gradient, before clipping
+  double clip_factor = 1;     ///< what the gradient was multiplied by
+  bool was_skipped = false;   ///< loss or gradient was not finite: no update was made
+  std::optional<std::string>
+      record_refused;  ///< why the controller did not use the record (rank 0)
+  model::GroupRates rates;
+  std::vector<router::RouteSummary> layers;           ///< [L]
+  double seconds = 0;                                 ///< this rank, wall clock
+  std::array<double, kNumPhases> phase_seconds = {};  ///< this rank
+  std::int64_t rows_received = 0;                     ///< this rank, all layers and lanes
+  std::int64_t rows_sent_off_rank = 0;                ///< this rank
+
+  [[nodiscard]] std::int64_t step() const { return record.step().value; }
+};
+
+}  // namespace softmoe::training

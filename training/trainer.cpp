@@ -1,0 +1,179 @@
+#include "training/trainer.h"
+
+#include <cmath>
+
+#include "parallel/reduce.h"
+#include "runtime/ops/elementwise.h"
+#include "training/learning_rate.h"
+
+namespace softmoe::training {
+
+namespace {
+
+using model::Space;
+
+std::array<parallel::FlatShards::Range, 2> owned(const parallel::FlatShards& dense,
+                                                 const parallel::FlatShards& expert) {
+  return {dense.owned(), expert.owned()};
+}
+
+}  // namespace
+
+Trainer::Trainer(const Parts& parts)
+    : parts_(parts),
+      order_(parts.source.num_sequences(), parts.config.seed),
+      loader_(parts.source, parts.config.lane_sequences, parts.work.compute.device()),
+      dense_(parts.model.parameters().elements(Space::dense), parts.groups.world),
+      expert_(parts.model.parameters().elements(Space::expert), *parts.groups.edp),
+      optimizer_(parts.optimizer, parts.model.parameters(), owned(dense_, expert_),
+                 parts.work.compute.device(), parts.work.compute),
+      next_step_(parts.first_step),
+      scalars_(parts.work.compute.device(), Bytes(2 * size_of(DType::f64))) {
+  require((parts.governor != nullptr) == (parts.groups.world.rank() == Rank(0)),
+          "rank 0, and no other, has a governor");
+}
+
+StepResult Trainer::step(std::uint32_t requests) {
+  const auto begin = Progress::Clock::now();
+  parts_.work.progress.reset_seconds();
+  StepResult result;
+  const budget::ControlWord word = agree_on_word(requests);
+  run_lanes(word, result);
+  sum_gradients();
+  if (gradient_probe_) gradient_probe_(dense_, expert_);
+  const GlobalSums global = sum_over_ranks();
+  record(word, global, result);
+  update(global, result);
+  parts_.model.routing().set_balance(global.counts, parts_.work.compute);
+  if (parts_.governor != nullptr) result.record_refused = parts_.governor->observe(result.record);
+  next_step_ = Step(next_step_.value + 1);
+
+  parts_.work.compute.synchronize();
+  parts_.work.progress.enter(Phase::idle, 0);
+  for (int phase = 0; phase < kNumPhases; ++phase) {
+    result.phase_seconds[static_cast<std::size_t>(phase)] =
+        parts_.work.progress.seconds(static_cast<Phase>(phase));
+  }
+  result.seconds = std::chrono::duration<double>(Progress::Clock::now() - begin).count();
+  return result;
+}
+
+budget::ControlWord Trainer::agree_on_word(std::uint32_t requests) {
+  budget::ControlWord word;
+  if (parts_.governor != nullptr) word = parts_.governor->word_for(next_step_, requests);
+  parallel::broadcast_on_host(std::as_writable_bytes(std::span(&word, 1)), Rank(0),
+                              parts_.groups.world, parts_.work.exchange);
+  expect(word.step == next_step_, "all ranks are at the step of the control word");
+  return word;
+}
+
+void Trainer::run_lanes(const budget::ControlWord& word, StepResult& result) {
+  Stream& stream = parts_.work.compute;
+  parts_.model.begin_step({.alpha = word.alpha, .lambda = word.lambda}, stream);
+  parts_.model.parameters().zero_gradients(stream);
+  ops::fill_zero(scalars_.tensor(DType::f64, {2}), stream);
+  // All ranks go through equally many rounds; one without a lane takes part with no tokens.
+  const int world = parts_.groups.topology.world;
+  const int rank = parts_.groups.topology.rank.value;
+  const int rounds = (parts_.config.lanes + world - 1) / world;
+  for (int round = 0; round < rounds; ++round) run_lane(round * world + rank, result);
+  parts_.model.routing().fold_layer_means_gradient(parts_.model.eta().value, parts_.model.eta(),
+                                                   stream);
+}
+
+void Trainer::run_lane(int lane, StepResult& result) {
+  const std::int64_t first_place = first_place_of_lane(next_step_.value, lane, parts_.config.lanes,
+                                                       parts_.config.lane_sequences);
+  lane_sequences_.clear();
+  model::Batch batch;
+  {
+    const PhaseScope phase(parts_.work.progress, Phase::data);
+    if (lane < parts_.config.lanes) {
+      for (int i = 0; i < parts_.config.lane_sequences; ++i) {
+        lane_sequences_.push_back(order_.sequence_at(first_place + i));
+      }
+    }
+    batch = loader_.load(lane_sequences_, first_place * parts_.source.sequence_length(),
+                         parts_.work.compute);
+  }
+  parts_.model.add_loss_and_gradient(
+      batch,
+      {.seed = parts_.config.seed, .step = next_step_.value, .mode = router::RouteMode::training},
+      scalars_.tensor(DType::f64, {2}).rows(0, 1), parts_.work);
+  for (int layer = 0; layer < parts_.model.config().moe_layers(); ++layer) {
+    const experts::MoeTraffic traffic = parts_.model.moe(layer).traffic();
+    result.rows_received += traffic.rows_received;
+    result.rows_sent_off_rank += traffic.rows_sent_off_rank;
+  }
+}
+
+void Trainer::sum_gradients() {
+  const PhaseScope phase(parts_.work.progress, Phase::reduce);
+  model::ParameterStore& parameters = parts_.model.parameters();
+  Workspace& work = parts_.work;
+  dense_.reduce_scatter(parameters.gradients(Space::dense), work.scratch, work.compute);
+  expert_.reduce_scatter(parameters.gradients(Space::expert), work.scratch, work.compute);
+}
+
+Trainer::GlobalSums Trainer::sum_over_ranks() {
+  const PhaseScope phase(parts_.work.progress, Phase::reduce);
+  Workspace& work = parts_.work;
+  parallel::Communicator& world = parts_.groups.world;
+  const model::RoutingState& routing = parts_.model.routing();
+  const View<double> scalars = scalars_.as<double>();
+  optimizer_.sum_squares(scalars.part(1, 2), work.scratch, work.compute);
+  parallel::all_reduce_sum(routing.counts(), world, work.scratch, work.compute);
+  parallel::all_reduce_sum(routing.sums(), world, work.scratch, work.compute);
+  parallel::all_reduce_sum(scalars, world, work.scratch, work.compute);
+  const HostCopy<std::int64_t> counts(routing.counts(), landed_counts_, work.compute);
+  const HostCopy<double> sums(routing.sums(), landed_sums_, work.compute);
+  const HostCopy<double> scalars_on_host(scalars, landed_scalars_, work.compute);
+  GlobalSums global{.counts = counts.wait(), .sums = sums.wait()};
+  global.loss = scalars_on_host.wait()[0];
+  global.gradient_square = scalars_on_host.wait()[1];
+  const router::CountPlaces places{parts_.model.config().experts.num_experts};
+  global.tokens = global.counts[static_cast<std::size_t>(places.tokens())];
+  return global;
+}
+
+void Trainer::update(const GlobalSums& global, StepResult& result) {
+  Workspace& work = parts_.work;
+  const double tokens = static_cast<double>(global.tokens);
+  result.gradient_norm = std::sqrt(global.gradient_square) / tokens;
+  result.rates = rates_at(parts_.optimizer, next_step_.value, parts_.config.steps);
+  const double limit = parts_.optimizer.clip_norm;
+  if (limit > 0 && result.gradient_norm > limit) result.clip_factor = limit / result.gradient_norm;
+  // The sums are the same numbers on every rank, so all of them skip together.
+  result.was_skipped = !std::isfinite(result.gradient_norm) || !std::isfinite(result.loss);
+  if (result.was_skipped) return;
+  model::ParameterStore& parameters = parts_.model.parameters();
+  {
+    const PhaseScope phase(work.progress, Phase::optimizer);
+    optimizer_.update(result.rates, result.clip_factor / tokens, work.compute);
+  }
+  const PhaseScope phase(work.progress, Phase::gather);
+  dense_.all_gather(parameters.values(Space::dense), work.compute);
+  expert_.all_gather(parameters.values(Space::expert), work.compute);
+}
+
+void Trainer::record(const budget::ControlWord& word, const GlobalSums& global,
+                     StepResult& result) {
+  const model::RoutingState& routing = parts_.model.routing();
+  const int num_layers = parts_.model.config().moe_layers();
+  const double tokens = static_cast<double>(global.tokens);
+  result.loss = global.loss / tokens;
+  result.record.in_force = word;
+  result.record.tokens = global.tokens;
+  for (int layer = 0; layer < num_layers; ++layer) {
+    const double k = routing.means()[static_cast<std::size_t>(layer)];
+    const router::RouteSummary summary = routing.summarise(layer, global.counts, global.sums);
+    result.record.executed_L.push_back(summary.rows);
+    result.record.gain_L.push_back(summary.density);
+    result.record.boundary_mass_L.push_back(summary.boundary_mass);
+    result.record.soft_mass_L.push_back(k);
+    result.balance_loss += summary.balance_loss + summary.z_loss;
+    result.layers.push_back(summary);
+  }
+}
+
+}  // namespace softmoe::training

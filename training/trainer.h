@@ -1,0 +1,91 @@
+#pragma once
+
+// The step: lanes through the model, sums over ranks, one update. Letters: W ranks of the world.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/adamw_optimizer.h"
+#include "model/transformer.h"
+#include "parallel/flat_shards.h"
+#include "parallel/topology.h"
+#include "training/data/sequence_order.h"
+#include "training/data/token_source.h"
+#include "training/governor.h"
+#include "training/lane_loader.h"
+#include "training/step_result.h"
+#include "training/training_config.h"
+
+namespace softmoe::training {
+
+/// Trains a model on this rank as one of W. Every rank makes the same calls.
+class Trainer {
+ public:
+  /// All of it outlives the trainer.
+  struct Parts {
+    const TrainingConfig& config;
+    const model::OptimizerConfig& optimizer;
+    model::Transformer& model;
+    parallel::Groups& groups;
+    const TokenSource& source;  ///< training tokens
+    Workspace& work;
+    Governor* governor = nullptr;  ///< on rank 0, null elsewhere
+    Step first_step = Step(0);     ///< where a saved run goes on
+  };
+
+  explicit Trainer(const Parts& parts);
+
+  /// Runs one step under the word that rank 0 decides.
+  ///
+  /// In this order, whatever W and P: every lane's gradients are sums over its tokens; they are
+  /// summed over ranks; divided once by the global number of tokens; the norm is taken over owned
+  /// elements; clipped; and each owner updates its range.
+  /// @param requests bits of budget::Request that this process asks for; read on rank 0
+  StepResult step(std::uint32_t requests);
+
+  /// The step that step() will run next.
+  [[nodiscard]] Step next_step() const { return next_step_; }
+
+  /// Called after the sums over ranks and before the update: gradients are sums over all tokens in
+  /// the owned ranges. For tests that compare layouts.
+  using GradientProbe =
+      std::function<void(const parallel::FlatShards& dense, const parallel::FlatShards& expert)>;
+  void set_gradient_probe(GradientProbe probe) { gradient_probe_ = std::move(probe); }
+
+ private:
+  /// Sums of the step over all ranks, on the host.
+  struct GlobalSums {
+    std::span<const std::int64_t> counts;  ///< as RoutingState::counts
+    std::span<const double> sums;          ///< as RoutingState::sums
+    double loss = 0;
+    double gradient_square = 0;
+    std::int64_t tokens = 0;
+  };
+
+  [[nodiscard]] budget::ControlWord agree_on_word(std::uint32_t requests);
+  void run_lanes(const budget::ControlWord& word, StepResult& result);
+  void run_lane(int lane, StepResult& result);
+  void sum_gradients();
+  [[nodiscard]] GlobalSums sum_over_ranks();
+  void update(const GlobalSums& global, StepResult& result);
+  void record(const budget::ControlWord& word, const GlobalSums& global, StepResult& result);
+
+  Parts parts_;
+  SequenceOrder order_;
+  LaneLoader loader_;
+  parallel::FlatShards dense_;
+  parallel::FlatShards expert_;
+  model::AdamwOptimizer optimizer_;
+  Step next_step_;
+  std::vector<std::int64_t> lane_sequences_;
+  DeviceBuffer scalars_;  ///< f64: loss, squared norm of the gradient
+  HostBuffer<std::int64_t> landed_counts_;
+  HostBuffer<double> landed_sums_;
+  HostBuffer<double> landed_scalars_;
+  GradientProbe gradient_probe_;
+};
+
+}  // namespace softmoe::training
