@@ -1,0 +1,46 @@
+#pragma once
+
+// What an operation demands of its tensors, with messages that name the operation, the tensor and
+// the shapes. Checked once, by the dispatcher; kernels rely on it.
+
+#include <initializer_list>
+#include <string_view>
+
+#include "runtime/device/view.h"
+
+namespace softmoe::ops {
+
+struct NamedTensor {
+  std::string_view name;
+  ConstTensorView tensor;
+};
+
+/// Checks of one operation.
+class Checks {
+ public:
+  explicit Checks(std::string_view operation) : operation_(operation) {}
+
+  /// @throws InvalidArgument "swiglu: a_MF has shape [3, 4], must be [3, 8]"
+  void shape(NamedTensor named, const Shape& wanted) const;
+  /// @throws InvalidArgument "gemm: a has shape [3], must have 2 dims"
+  void rank(NamedTensor named, int wanted) const;
+  /// @throws InvalidArgument "gemm: b is of bf16, must be f32"
+  void dtype(NamedTensor named, DType wanted) const;
+  /// A floating type, shared by all of `tensors`. @throws InvalidArgument
+  void same_float(std::initializer_list<NamedTensor> tensors) const;
+  /// f64 if `storage` is, else f32: the type of what is kept in full precision beside it.
+  void kept_beside(NamedTensor named, DType storage) const;
+  /// @throws InvalidArgument "adamw: update is 0, must be at least 1"
+  void at_least(std::string_view name, std::int64_t value, std::int64_t minimum) const;
+  void equal(std::string_view name, std::int64_t value, std::int64_t wanted) const;
+
+ private:
+  std::string_view operation_;
+};
+
+/// Rows and index numbers come from data, so even kernels look at them.
+/// @throws InvalidArgument "gather_rows: entry 7 names row 9, but there are 8"
+void require_row(std::string_view operation, std::int64_t entry, std::int64_t row,
+                 std::int64_t num_rows);
+
+}  // namespace softmoe::ops

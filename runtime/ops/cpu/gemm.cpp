@@ -1,0 +1,150 @@
+#include "runtime/ops/gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "runtime/ops/cpu/blas.h"
+
+namespace softmoe::ops::cpu {
+
+namespace {
+
+/// Rows of the result that one call computes. Every call packs all of B again, which costs 1 % at
+/// 512 rows and 4 % at 256 (measured); and a row's bits depend on its neighbours, so the cut
+/// depends on the shape alone, never on the number of workers.
+std::int64_t block_rows(std::int64_t m) {
+  constexpr std::int64_t kRows = 512;
+  const std::int64_t num_blocks = m < kRows ? 1 : std::max<std::int64_t>(2, m / kRows);
+  constexpr std::int64_t kKernelRows = 16;  // a multiple of what kernels compute at once
+  const std::int64_t rows = (m + num_blocks - 1) / num_blocks;
+  return (rows + kKernelRows - 1) / kKernelRows * kKernelRows;
+}
+
+/// A product that knows where its matrices lie, to be cut along the rows of C.
+struct Product {
+  BlasProduct extents;
+  BlasMatrix a;
+  BlasMatrix b;
+  float* c;
+};
+
+/// Rows [begin, end) of the product.
+void multiply_rows(const Product& whole, std::int64_t begin, std::int64_t end) {
+  Product part = whole;
+  part.extents.m = end - begin;
+  part.a.data += begin * (whole.a.transpose == Transpose::yes ? 1 : whole.a.stride);
+  part.c += begin * whole.extents.n;
+  sgemm(part.extents, part.a, part.b, part.c, whole.extents.n);
+}
+
+/// A block of rows of one group's product.
+struct Item {
+  std::int64_t group;
+  std::int64_t begin;
+  std::int64_t end;
+  std::int64_t cost;
+};
+
+/// Items of many groups, run largest first. A fixed number is gathered at a time: nothing is
+/// allocated, and what is run together depends on the shapes alone.
+template <class ProductOf>
+class LargestFirst {
+ public:
+  LargestFirst(Workers& workers, const ProductOf& product_of)
+      : workers_(workers), product_of_(product_of) {}
+
+  void add(std::int64_t group) {
+    const BlasProduct extents = product_of_(group).extents;
+    if (extents.m == 0) return;
+    const std::int64_t rows = block_rows(extents.m);
+    for (std::int64_t begin = 0; begin < extents.m; begin += rows) {
+      const std::int64_t end = std::min(extents.m, begin + rows);
+      items_[num_items_++] = {group, begin, end, (end - begin) * (extents.k + 1)};
+      if (num_items_ == items_.size()) run();
+    }
+  }
+
+  void run() {
+    const auto last = items_.begin() + static_cast<std::ptrdiff_t>(num_items_);
+    std::sort(items_.begin(), last, [](const Item& x, const Item& y) {
+      return std::tie(y.cost, x.group, x.begin) < std::tie(x.cost, y.group, y.begin);
+    });
+    workers_.for_each(static_cast<std::int64_t>(num_items_), [&](std::int64_t i, int /*worker*/) {
+      const Item& item = items_[static_cast<std::size_t>(i)];
+      multiply_rows(product_of_(item.group), item.begin, item.end);
+    });
+    num_items_ = 0;
+  }
+
+ private:
+  Workers& workers_;
+  const ProductOf& product_of_;
+  std::array<Item, 256> items_;
+  std::size_t num_items_ = 0;
+};
+
+/// Runs product_of(group) for every group.
+template <class ProductOf>
+void multiply_groups(Workers& workers, std::int64_t num_groups, const ProductOf& product_of) {
+  LargestFirst<ProductOf> items(workers, product_of);
+  for (std::int64_t group = 0; group < num_groups; ++group) items.add(group);
+  items.run();
+}
+
+Product product_of(const GemmArguments& arguments) {
+  const auto& [a, b, c, transpose_a, transpose_b, alpha, beta] = arguments;
+  return {.extents = {.m = c.dim(0),
+                      .n = c.dim(1),
+                      .k = a.dim(transpose_a == Transpose::yes ? 0 : 1),
+                      .alpha = static_cast<float>(alpha),
+                      .beta = static_cast<float>(beta)},
+          .a = {a.as<float>().data(), a.dim(1), transpose_a},
+          .b = {b.as<float>().data(), b.dim(1), transpose_b},
+          .c = c.as<float>().data()};
+}
+
+}  // namespace
+
+void gemm(const GemmArguments& arguments, Stream& stream) {
+  stream.run([arguments, workers = &stream.workers()] {
+    const Product product = product_of(arguments);
+    multiply_groups(*workers, 1, [&](std::int64_t /*group*/) { return product; });
+  });
+}
+
+void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
+  stream.run([arguments, workers = &stream.workers()] {
+    const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
+    const std::int64_t k = rows.dim(1);
+    const std::int64_t n = out.dim(1);
+    multiply_groups(*workers, weights.dim(0), [&](std::int64_t group) {
+      const std::int64_t begin = row_begin[static_cast<std::size_t>(group)];
+      const std::int64_t end = row_begin[static_cast<std::size_t>(group) + 1];
+      return Product{
+          .extents = {.m = end - begin, .n = n, .k = k},
+          .a = {rows.as<float>().data() + begin * k, k},
+          .b = {weights.as<float>().data() + group * n * k, weights.dim(2), transpose_weights},
+          .c = out.as<float>().data() + begin * n};
+    });
+  });
+}
+
+void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Stream& stream) {
+  stream.run([arguments, workers = &stream.workers()] {
+    const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
+    const std::int64_t n = d_out.dim(1);
+    const std::int64_t k = rows.dim(1);
+    multiply_groups(*workers, d_weights.dim(0), [&](std::int64_t group) {
+      const std::int64_t begin = row_begin[static_cast<std::size_t>(group)];
+      const std::int64_t end = row_begin[static_cast<std::size_t>(group) + 1];
+      return Product{
+          .extents = {.m = n, .n = k, .k = end - begin, .beta = static_cast<float>(beta)},
+          .a = {d_out.as<float>().data() + begin * n, n, Transpose::yes},
+          .b = {rows.as<float>().data() + begin * k, k},
+          .c = d_weights.as<float>().data() + group * n * k};
+    });
+  });
+}
+
+}  // namespace softmoe::ops::cpu

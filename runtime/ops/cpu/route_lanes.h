@@ -1,0 +1,261 @@
+#pragma once
+
+// Sixteen rows at a time, one row per lane: a short row of scores is summed, searched and solved
+// without horizontal steps, and a row's bits do not depend on its lane. The compiler turns Lanes
+// into whatever vectors the machine has.
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace softmoe::ops::cpu {
+
+inline constexpr int kLanes = 16;
+
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+/// Integers of a lane; comparisons of Lanes give 0 or -1.
+using LaneInts = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
+
+// Everything is inlined, so the calling convention of wide vectors (-Wpsabi) never matters.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+[[gnu::always_inline]] inline Lanes all_lanes(float value) {
+  return Lanes{} + value;
+}
+[[gnu::always_inline]] inline LaneInts all_lanes(std::int32_t value) {
+  return LaneInts{} + value;
+}
+
+[[gnu::always_inline]] inline Lanes lane_min(Lanes a, Lanes b) {
+  return a < b ? a : b;
+}
+[[gnu::always_inline]] inline Lanes lane_max(Lanes a, Lanes b) {
+  return a > b ? a : b;
+}
+[[gnu::always_inline]] inline Lanes lane_abs(Lanes a) {
+  return std::bit_cast<Lanes>(std::bit_cast<LaneInts>(a) & 0x7fffffff);
+}
+[[gnu::always_inline]] inline Lanes lane_sqrt(Lanes a) {
+  Lanes root;
+  for (int lane = 0; lane < kLanes; ++lane) root[lane] = std::sqrt(a[lane]);
+  return root;
+}
+[[gnu::always_inline]] inline bool any_lane(LaneInts mask) {
+  const auto words = std::bit_cast<std::array<std::uint64_t, kLanes / 2>>(mask);
+  std::uint64_t any = 0;
+  for (const std::uint64_t word : words) any |= word;
+  return any != 0;
+}
+
+/// e^x for x <= 0 to 2e-7 relative; 0 below -87.
+[[gnu::always_inline]] inline Lanes lane_exp(Lanes x) {
+  // x = n log 2 + r. Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
+  constexpr float kRound = 12582912.0F;
+  x = x < -88.0F ? all_lanes(-88.0F) : x;  // NaN stays NaN
+  const Lanes rounded = x * 1.44269504F + kRound;
+  const Lanes n = rounded - kRound;
+  const Lanes r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  Lanes power = r * (1.0F / 5040) + 1.0F / 720;  // Taylor: |r| <= log(2) / 2
+  power = power * r + 1.0F / 120;
+  power = power * r + 1.0F / 24;
+  power = power * r + 1.0F / 6;
+  power = power * r + 0.5F;
+  power = power * r + 1.0F;
+  power = power * r + 1.0F;
+  const LaneInts exponent = std::bit_cast<LaneInts>(rounded) - std::bit_cast<std::int32_t>(kRound);
+  return power * std::bit_cast<Lanes>((exponent + 127) << 23);
+}
+
+/// log x for finite normal x > 0 to 1e-7 (absolute below 1, else relative); 0 gives about -87.
+[[gnu::always_inline]] inline Lanes lane_log(Lanes x) {
+  // x = 2^n m, m in [sqrt(1/2), sqrt(2)); log m = 2 artanh(t), t = (m - 1) / (m + 1).
+  constexpr std::int32_t kSqrtHalf = 0x3f3504f3;
+  const LaneInts bits = std::bit_cast<LaneInts>(x);
+  const LaneInts n = (bits - kSqrtHalf) >> 23;
+  const Lanes m = std::bit_cast<Lanes>(bits - (n << 23));
+  const Lanes t = (m - 1.0F) / (m + 1.0F);
+  const Lanes square = t * t;
+  Lanes series = square * (2.0F / 9) + 2.0F / 7;
+  series = series * square + 2.0F / 5;
+  series = series * square + 2.0F / 3;
+  series = series * square + 2.0F;
+  return __builtin_convertvector(n, Lanes) * 0.693147181F + t * series;
+}
+
+/// Swaps bit `Stride` of the row index with that of the lane: four strides make a transpose.
+template <int Stride>
+[[gnu::always_inline]] inline void swap_halves(Lanes& a, Lanes& b) {
+  LaneInts to_a;
+  LaneInts to_b;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const bool upper = (lane & Stride) != 0;
+    to_a[lane] = upper ? kLanes + lane - Stride : lane;
+    to_b[lane] = upper ? kLanes + lane : lane + Stride;
+  }
+  const Lanes low = __builtin_shuffle(a, b, to_a);
+  b = __builtin_shuffle(a, b, to_b);
+  a = low;
+}
+
+template <int Stride>
+[[gnu::always_inline]] inline void swap_stage(std::array<Lanes, kLanes>& tile) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if ((i & Stride) == 0) {
+      swap_halves<Stride>(tile[static_cast<std::size_t>(i)],
+                          tile[static_cast<std::size_t>(i + Stride)]);
+    }
+  }
+}
+
+[[gnu::always_inline]] inline void transpose(std::array<Lanes, kLanes>& tile) {
+  swap_stage<1>(tile);
+  swap_stage<2>(tile);
+  swap_stage<4>(tile);
+  swap_stage<8>(tile);
+}
+
+/// Half a vector of lanes: short rows are mostly eight wide.
+using HalfLanes = float __attribute__((vector_size(kLanes / 2 * sizeof(float))));
+inline constexpr int kHalf = kLanes / 2;
+
+[[gnu::always_inline]] inline HalfLanes load_half(const float* from, int width) {
+  HalfLanes half{};
+  if (width >= kHalf) {
+    std::memcpy(&half, from, sizeof(half));
+  } else {
+    for (int i = 0; i < width; ++i) half[i] = from[i];
+  }
+  return half;
+}
+[[gnu::always_inline]] inline void store_half(HalfLanes half, float* to, int width) {
+  if (width >= kHalf) {
+    std::memcpy(to, &half, sizeof(half));
+  } else {
+    for (int i = 0; i < width; ++i) to[i] = half[i];
+  }
+}
+
+/// The first `width` floats, then zeros.
+[[gnu::always_inline]] inline Lanes load_part(const float* from, int width) {
+  if (width == kLanes) {
+    Lanes whole;
+    std::memcpy(&whole, from, sizeof(whole));
+    return whole;
+  }
+  const HalfLanes low = load_half(from, width);
+  const HalfLanes high = width > kHalf ? load_half(from + kHalf, width - kHalf) : HalfLanes{};
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
+[[gnu::always_inline]] inline void store_part(Lanes value, float* to, int width) {
+  if (width == kLanes) {
+    std::memcpy(to, &value, sizeof(value));
+    return;
+  }
+  store_half(__builtin_shufflevector(value, value, 0, 1, 2, 3, 4, 5, 6, 7), to, width);
+  if (width > kHalf) {
+    store_half(__builtin_shufflevector(value, value, 8, 9, 10, 11, 12, 13, 14, 15), to + kHalf,
+               width - kHalf);
+  }
+}
+
+/// Up to sixteen neighbouring rows of a row-major matrix.
+struct RowBlock {
+  std::int64_t first = 0;
+  int count = 0;  ///< rows that exist; further lanes repeat the last one
+  std::int64_t columns = 0;
+};
+
+[[nodiscard]] inline std::int64_t num_row_blocks(std::int64_t rows) {
+  return (rows + kLanes - 1) / kLanes;
+}
+[[nodiscard]] inline RowBlock row_block(std::int64_t index, std::int64_t rows,
+                                        std::int64_t columns) {
+  const std::int64_t first = index * kLanes;
+  const std::int64_t count = rows - first < kLanes ? rows - first : kLanes;
+  return {.first = first, .count = static_cast<int>(count), .columns = columns};
+}
+
+[[gnu::always_inline]] inline void load_tile(const float* matrix, const RowBlock& block,
+                                             std::int64_t column, int width, Lanes* lanes) {
+  std::array<Lanes, kLanes> tile;
+#pragma GCC unroll 16
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const std::int64_t row = block.first + (lane < block.count ? lane : block.count - 1);
+    tile[static_cast<std::size_t>(lane)] = load_part(matrix + row * block.columns + column, width);
+  }
+  transpose(tile);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i < width) lanes[column + i] = tile[static_cast<std::size_t>(i)];
+  }
+}
+
+[[gnu::always_inline]] inline void store_tile(const Lanes* lanes, const RowBlock& block,
+                                              std::int64_t column, int width, float* matrix) {
+  std::array<Lanes, kLanes> tile;
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    tile[static_cast<std::size_t>(i)] = i < width ? lanes[column + i] : Lanes{};
+  }
+  transpose(tile);
+#pragma GCC unroll 16
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (lane < block.count) {
+      store_part(tile[static_cast<std::size_t>(lane)],
+                 matrix + (block.first + lane) * block.columns + column, width);
+    }
+  }
+}
+
+/// lanes[c] := column c of the block, one row per lane.
+[[gnu::noinline]] inline void load_rows(const float* matrix, const RowBlock& block, Lanes* lanes) {
+  const std::int64_t whole = block.columns / kLanes * kLanes;
+  for (std::int64_t column = 0; column < whole; column += kLanes) {
+    load_tile(matrix, block, column, kLanes, lanes);
+  }
+  if (block.columns - whole == kHalf) {
+    load_tile(matrix, block, whole, kHalf, lanes);
+  } else if (whole < block.columns) {
+    load_tile(matrix, block, whole, static_cast<int>(block.columns - whole), lanes);
+  }
+}
+
+/// Column c of the block := lanes[c]; rows that do not exist are left out.
+[[gnu::noinline]] inline void store_rows(const Lanes* lanes, const RowBlock& block, float* matrix) {
+  const std::int64_t whole = block.columns / kLanes * kLanes;
+  for (std::int64_t column = 0; column < whole; column += kLanes) {
+    store_tile(lanes, block, column, kLanes, matrix);
+  }
+  if (block.columns - whole == kHalf) {
+    store_tile(lanes, block, whole, kHalf, matrix);
+  } else if (whole < block.columns) {
+    store_tile(lanes, block, whole, static_cast<int>(block.columns - whole), matrix);
+  }
+}
+
+/// A number per row, read with a stride; lanes beyond the block repeat the last row.
+[[gnu::always_inline]] inline Lanes load_per_row(const float* numbers, std::int64_t stride,
+                                                 const RowBlock& block) {
+  Lanes result;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const std::int64_t row = block.first + (lane < block.count ? lane : block.count - 1);
+    result[lane] = numbers[row * stride];
+  }
+  return result;
+}
+[[gnu::always_inline]] inline void store_per_row(Lanes value, const RowBlock& block, float* numbers,
+                                                 std::int64_t stride) {
+  for (int lane = 0; lane < block.count; ++lane) {
+    numbers[(block.first + lane) * stride] = value[lane];
+  }
+}
+
+#pragma GCC diagnostic pop
+
+}  // namespace softmoe::ops::cpu

@@ -1,0 +1,79 @@
+#pragma once
+
+// The best scores of sixteen rows at once, without sorting.
+
+#include "runtime/ops/cpu/route_lanes.h"
+
+namespace softmoe::ops::cpu {
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+/// Adds up in every lane how many of its scores hold `condition(score)`.
+template <class Condition>
+[[gnu::always_inline]] inline LaneInts count_scores(const Lanes* scores_C, std::int64_t columns,
+                                                    Condition&& condition) {
+  LaneInts count{};
+  for (std::int64_t i = 0; i < columns; ++i) count -= condition(scores_C[i]);
+  return count;
+}
+
+/// The wanted-th largest score of every row: at least `wanted` scores reach it, and fewer exceed
+/// it. Infinite where nothing is wanted. @param wanted  at most `columns`
+[[gnu::noinline]] inline Lanes value_of_rank(const Lanes* scores_C, std::int64_t columns,
+                                             LaneInts wanted) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr int kFewRounds = 12;
+  // Fewer than `wanted` scores reach `value`, until the lane is done.
+  Lanes value = all_lanes(kInfinity);
+  LaneInts done = wanted <= 0;
+
+  const bool halves = any_lane(wanted > kFewRounds);
+  if (halves) {
+    // Halving narrows down where one score after the other would take long.
+    Lanes low = all_lanes(kInfinity);
+    Lanes high = all_lanes(-kInfinity);
+    for (std::int64_t i = 0; i < columns; ++i) {
+      low = lane_min(low, scores_C[i]);
+      high = lane_max(high, scores_C[i]);
+    }
+    LaneInts reached{};
+    for (int round = 0; round < 24 && any_lane(~done & (wanted - reached > 2)); ++round) {
+      const Lanes middle = low + (high - low) * 0.5F;
+      const LaneInts count =
+          count_scores(scores_C, columns, [middle](Lanes score) { return score >= middle; });
+      const LaneInts enough = ~done & (count >= wanted);
+      const LaneInts too_few = ~done & (count < wanted);
+      const LaneInts exact = enough & (count == wanted);
+      low = enough ? middle : low;
+      high = too_few ? middle : high;
+      reached = too_few ? count : reached;
+      value = exact ? middle : (too_few ? middle : value);
+      done |= exact;
+    }
+  }
+  while (any_lane(~done)) {
+    LaneInts count{};
+    Lanes next = all_lanes(-kInfinity);
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const LaneInts reaches = scores_C[i] >= value;
+      count -= reaches;
+      next = reaches ? next : lane_max(next, scores_C[i]);
+    }
+    // Minus infinity: the row has NaNs and runs out of scores.
+    done |= (count >= wanted) | (value == -kInfinity);
+    value = done ? value : next;
+  }
+  if (halves) {  // halving stops between two scores
+    Lanes least = all_lanes(kInfinity);
+    for (std::int64_t i = 0; i < columns; ++i) {
+      least = scores_C[i] >= value ? lane_min(least, scores_C[i]) : least;
+    }
+    value = least;
+  }
+  return value;
+}
+
+#pragma GCC diagnostic pop
+
+}  // namespace softmoe::ops::cpu

@@ -1,0 +1,115 @@
+#include "runtime/ops/route_scores.h"
+
+#include "runtime/ops/cpu/route_lanes.h"
+#include "runtime/ops/route_noise_row.h"
+#include "runtime/ops/route_types.h"
+
+namespace softmoe::ops::cpu {
+
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+namespace {
+
+void normalise_block(const RouteNormaliseArguments& arguments, const RowBlock& block, Lanes* x_C) {
+  const auto columns = static_cast<float>(block.columns);
+  const float gain = arguments.gain.as<float>()[0];
+  load_rows(arguments.x_RC.as<float>().data(), block, x_C);
+  Lanes mean{};
+  for (std::int64_t i = 0; i < block.columns; ++i) mean += x_C[i];
+  mean /= columns;
+  // A second, small correction: a large common offset costs the first sum its last digits.
+  Lanes rest{};
+  for (std::int64_t i = 0; i < block.columns; ++i) rest += x_C[i] - mean;
+  rest /= columns;
+  Lanes square{};
+  for (std::int64_t i = 0; i < block.columns; ++i) {
+    x_C[i] = (x_C[i] - mean) - rest;
+    square += x_C[i] * x_C[i];
+  }
+  const Lanes scale = 1.0F / lane_sqrt(square / columns + static_cast<float>(arguments.epsilon));
+  for (std::int64_t i = 0; i < block.columns; ++i) x_C[i] *= scale;
+  store_rows(x_C, block, arguments.n_RC.as<float>().data());
+  for (std::int64_t i = 0; i < block.columns; ++i) x_C[i] *= gain;
+  store_rows(x_C, block, arguments.y_RC.as<float>().data());
+  store_per_row(scale, block, arguments.scale_R.as<float>().data(), 1);
+}
+
+double normalise_backward_block(const RouteNormaliseBackwardArguments& arguments,
+                                const RowBlock& block, Lanes* d_y_C, Lanes* n_C) {
+  const auto columns = static_cast<float>(block.columns);
+  load_rows(arguments.d_y_RC.as<float>().data(), block, d_y_C);
+  load_rows(arguments.n_RC.as<float>().data(), block, n_C);
+  Lanes sum{};
+  Lanes sum_n{};
+  for (std::int64_t i = 0; i < block.columns; ++i) {
+    sum += d_y_C[i];
+    sum_n += d_y_C[i] * n_C[i];
+  }
+  const Lanes factor =
+      load_per_row(arguments.scale_R.as<float>().data(), 1, block) * arguments.gain.as<float>()[0];
+  const Lanes mean = sum / columns;
+  const Lanes mean_n = sum_n / columns;
+  for (std::int64_t i = 0; i < block.columns; ++i) {
+    d_y_C[i] = factor * (d_y_C[i] - mean - n_C[i] * mean_n);
+  }
+  store_rows(d_y_C, block, arguments.d_x_RC.as<float>().data());
+  double d_gain = 0;
+  for (int lane = 0; lane < block.count; ++lane) d_gain += static_cast<double>(sum_n[lane]);
+  return d_gain;
+}
+
+}  // namespace
+
+void route_normalise(const RouteNormaliseArguments& arguments, Arena& scratch, Stream& stream) {
+  if (arguments.x_RC.dtype() != DType::f32) {
+    reference::route_normalise(arguments, scratch, stream);
+    return;
+  }
+  const ArenaScope scope(scratch);
+  const std::int64_t rows = arguments.x_RC.dim(0);
+  const std::int64_t columns = arguments.x_RC.dim(1);
+  Workers& workers = stream.workers();
+  const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
+  stream.run([arguments, rows, columns, room, &workers] {
+    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
+      normalise_block(arguments, row_block(index, rows, columns), room.data() + worker * columns);
+    });
+  });
+}
+
+void route_normalise_backward(const RouteNormaliseBackwardArguments& arguments, Arena& scratch,
+                              Stream& stream) {
+  if (arguments.n_RC.dtype() != DType::f32) {
+    reference::route_normalise_backward(arguments, scratch, stream);
+    return;
+  }
+  const ArenaScope scope(scratch);
+  const std::int64_t rows = arguments.n_RC.dim(0);
+  const std::int64_t columns = arguments.n_RC.dim(1);
+  Workers& workers = stream.workers();
+  const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
+  const View<double> d_gain = scratch.push<double>(num_row_blocks(rows));
+  stream.run([arguments, rows, columns, room, d_gain, &workers] {
+    workers.for_each(d_gain.size(), [&](std::int64_t index, int worker) {
+      Lanes* own = room.data() + 2 * worker * columns;
+      d_gain[index] =
+          normalise_backward_block(arguments, row_block(index, rows, columns), own, own + columns);
+    });
+    double sum = 0;
+    for (const double block : d_gain.span()) sum += block;
+    arguments.d_gain.as<float>()[0] += static_cast<float>(sum);
+  });
+}
+
+void route_noise(const RouteNoiseArguments& arguments, Stream& stream) {
+  visit_score(arguments.x_RC.dtype(), [&]<class T>() {
+    stream.run([arguments, &workers = stream.workers()] {
+      const std::int64_t columns = arguments.x_RC.dim(1);
+      workers.for_each(arguments.x_RC.dim(0), [&](std::int64_t row, int) {
+        add_noise_to_row(arguments, row, arguments.x_RC.as<T>().data() + row * columns, columns);
+      });
+    });
+  });
+}
+
+}  // namespace softmoe::ops::cpu

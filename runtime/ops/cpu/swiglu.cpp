@@ -1,0 +1,83 @@
+#include "runtime/ops/swiglu.h"
+
+#include "runtime/ops/cpu/blocks.h"
+#include "runtime/ops/cpu/vec.h"
+
+namespace softmoe::ops::cpu {
+
+namespace {
+
+/// A missing gate is 1.
+float gate_of(const ConstTensorView& gate_M, std::int64_t row) {
+  return gate_M.data() == nullptr ? 1.0F : gate_M.as<float>()[row];
+}
+
+/// One row of the backward pass.
+struct BackwardRow {
+  const float* d_a;
+  const float* h;
+  float* d_h;
+  float gate;
+
+  /// Writes d_h and returns the gate's gradient. h and d_h may be the same memory: both halves of
+  /// an element are read before either is written.
+  [[nodiscard]] float run(std::int64_t width) const {
+    Vec d_gate{};
+    for_vectors(width, [&](std::int64_t f, auto lanes) {
+      const Vec h1 = load(h + f, lanes);
+      const Vec h3 = load(h + width + f, lanes);
+      const Vec d_out = load(d_a + f, lanes);
+      const Vec sigma = logistic(h1);
+      const Vec silu = h1 * sigma;
+      const Vec through = d_out * gate;
+      d_gate += d_out * (silu * h3);
+      store(through * h3 * (sigma + silu * (1.0F - sigma)), d_h + f, lanes);
+      store(through * silu, d_h + width + f, lanes);
+    });
+    return sum_lanes(d_gate);
+  }
+};
+
+}  // namespace
+
+void swiglu(ConstTensorView h_M2F, ConstTensorView gate_M, TensorView a_MF, Stream& stream) {
+  stream.run([h_M2F, gate_M, a_MF, workers = &stream.workers()] {
+    const std::int64_t width = a_MF.dim(1);
+    const float* const h = h_M2F.as<float>().data();
+    float* const a = a_MF.as<float>().data();
+    for_row_blocks(*workers, a_MF.dim(0), width, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const float gate = gate_of(gate_M, row);
+        const float* const h_row = h + row * 2 * width;
+        for_vectors(width, [&](std::int64_t f, auto lanes) {
+          const Vec h1 = load(h_row + f, lanes);
+          const Vec h3 = load(h_row + width + f, lanes);
+          store(h1 * logistic(h1) * h3 * gate, a + row * width + f, lanes);
+        });
+      }
+    });
+  });
+}
+
+void swiglu_backward(const SwigluBackwardArguments& arguments, Stream& stream) {
+  stream.run([arguments, workers = &stream.workers()] {
+    const auto& [d_a_MF, h_M2F, gate_M, d_h_M2F, d_gate_M] = arguments;
+    const std::int64_t width = d_a_MF.dim(1);
+    const float* const d_a = d_a_MF.as<float>().data();
+    const float* const h = h_M2F.as<float>().data();
+    float* const d_h = d_h_M2F.as<float>().data();
+    float* const d_gate = d_gate_M.data() == nullptr ? nullptr : d_gate_M.as<float>().data();
+    for_row_blocks(*workers, d_a_MF.dim(0), width, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const BackwardRow backward{.d_a = d_a + row * width,
+                                   .h = h + row * 2 * width,
+                                   .d_h = d_h + row * 2 * width,
+                                   .gate = gate_of(arguments.gate_M, row)};
+        const float dot = backward.run(width);
+        if (d_gate != nullptr) d_gate[row] = dot;
+      }
+    });
+  });
+}
+
+}  // namespace softmoe::ops::cpu

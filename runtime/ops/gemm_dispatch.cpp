@@ -1,0 +1,66 @@
+#include "runtime/ops/checks.h"
+#include "runtime/ops/dispatch.h"
+#include "runtime/ops/gemm.h"
+
+namespace softmoe::ops {
+
+namespace {
+
+/// The groups' rows lie behind one another and fill [0, num_rows).
+void check_groups(const Checks& check, std::span<const std::int64_t> row_begin,
+                  std::int64_t num_groups, std::int64_t num_rows) {
+  check.equal("size of row_begin", static_cast<std::int64_t>(row_begin.size()), num_groups + 1);
+  check.equal("first of row_begin", row_begin.front(), 0);
+  check.equal("last of row_begin", row_begin.back(), num_rows);
+  for (std::size_t group = 1; group < row_begin.size(); ++group) {
+    check.at_least("row_begin of a group", row_begin[group], row_begin[group - 1]);
+  }
+}
+
+}  // namespace
+
+void gemm(const GemmArguments& arguments, Stream& stream) {
+  const Checks check("gemm");
+  const auto& [a, b, c, transpose_a, transpose_b, alpha, beta] = arguments;
+  check.same_float({{"a", a}, {"b", b}, {"c", c}});
+  check.rank({"a", a}, 2);
+  check.rank({"b", b}, 2);
+  const bool a_is_transposed = transpose_a == Transpose::yes;
+  const bool b_is_transposed = transpose_b == Transpose::yes;
+  const std::int64_t k = a.dim(a_is_transposed ? 0 : 1);
+  const std::int64_t n = b.dim(b_is_transposed ? 0 : 1);
+  check.shape({"b", b}, b_is_transposed ? Shape{n, k} : Shape{k, n});
+  check.shape({"c", c}, {a.dim(a_is_transposed ? 1 : 0), n});
+  pick(stream, a.dtype(), &reference::gemm, &cpu::gemm)(arguments, stream);
+}
+
+void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
+  const Checks check("grouped_gemm");
+  const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
+  check.same_float({{"rows", rows}, {"weights", weights}, {"out", out}});
+  check.rank({"rows", rows}, 2);
+  check.rank({"weights", weights}, 3);
+  const std::int64_t k = rows.dim(1);
+  const std::int64_t n = weights.dim(transpose_weights == Transpose::yes ? 1 : 2);
+  check.shape({"weights", weights}, transpose_weights == Transpose::yes
+                                        ? Shape{weights.dim(0), n, k}
+                                        : Shape{weights.dim(0), k, n});
+  check.shape({"out", out}, {rows.dim(0), n});
+  check_groups(check, row_begin, weights.dim(0), rows.dim(0));
+  pick(stream, rows.dtype(), &reference::grouped_gemm, &cpu::grouped_gemm)(arguments, stream);
+}
+
+void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Stream& stream) {
+  const Checks check("grouped_gemm_weight");
+  const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
+  check.same_float({{"d_out", d_out}, {"rows", rows}, {"d_weights", d_weights}});
+  check.rank({"rows", rows}, 2);
+  check.rank({"d_weights", d_weights}, 3);
+  check.shape({"d_out", d_out}, {rows.dim(0), d_weights.dim(1)});
+  check.shape({"d_weights", d_weights}, {d_weights.dim(0), d_weights.dim(1), rows.dim(1)});
+  check_groups(check, row_begin, d_weights.dim(0), rows.dim(0));
+  pick(stream, rows.dtype(), &reference::grouped_gemm_weight, &cpu::grouped_gemm_weight)(arguments,
+                                                                                         stream);
+}
+
+}  // namespace softmoe::ops

@@ -1,0 +1,312 @@
+#include "runtime/ops/gemm.h"
+
+#include "runtime/ops/cpu/blas.h"
+#include "tests/support/numbers.h"
+#include "tests/unit/runtime/ops/everywhere.h"
+
+namespace softmoe::ops {
+namespace {
+
+using test::as_type;
+using test::Everywhere;
+using test::normal_numbers;
+using test::OnDevice;
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr Transpose kTransposes[] = {Transpose::no, Transpose::yes};
+
+Shape shape_of(std::int64_t rows, std::int64_t columns, Transpose transpose) {
+  return transpose == Transpose::yes ? Shape{columns, rows} : Shape{rows, columns};
+}
+
+TEST(Gemm, MultipliesSmallIntegersExactlyInAllFourForms) {
+  for (const Backend backend : {Backend::reference, Backend::cpu}) {
+    OnDevice device(backend);
+    for (const Transpose a : kTransposes) {
+      for (const Transpose b : kTransposes) {
+        // [1 2 3; 4 5 6] times [1 2; 3 4; 5 6]
+        const std::vector<float> a_values = a == Transpose::yes
+                                                ? std::vector<float>{1, 4, 2, 5, 3, 6}
+                                                : std::vector<float>{1, 2, 3, 4, 5, 6};
+        const std::vector<float> b_values = b == Transpose::yes
+                                                ? std::vector<float>{1, 3, 5, 2, 4, 6}
+                                                : std::vector<float>{1, 2, 3, 4, 5, 6};
+        const TensorView c = device.saved.push(DType::f32, {2, 2});
+
+        gemm({.a = device.upload(a_values, shape_of(2, 3, a)),
+              .b = device.upload(b_values, shape_of(3, 2, b)),
+              .c = c,
+              .transpose_a = a,
+              .transpose_b = b},
+             device.stream);
+
+        EXPECT_THAT(device.download<float>(c), ElementsAre(22, 28, 49, 64));
+      }
+    }
+  }
+}
+
+TEST(Gemm, ScalesByAlphaAndAddsBetaTimesC) {
+  for (const Backend backend : {Backend::reference, Backend::cpu}) {
+    OnDevice device(backend);
+    const TensorView c = device.upload<float>({100, 200, 300, 400}, {2, 2});
+
+    gemm({.a = device.upload<float>({1, 2}, {2, 1}),
+          .b = device.upload<float>({3, 4}, {1, 2}),
+          .c = c,
+          .alpha = 2,
+          .beta = 0.5},
+         device.stream);
+
+    EXPECT_THAT(device.download<float>(c), ElementsAre(56, 108, 162, 216));
+  }
+}
+
+TEST(Gemm, IsTheSameEverywhere) {
+  struct Case {
+    std::int64_t m, n, k;
+    double beta;
+  };
+  Everywhere everywhere;
+  // 1, and 600 rows, which are cut in two; no rows, no columns, no inner dim.
+  for (const Case& c : {Case{0, 3, 5, 0},
+                        {3, 0, 5, 0},
+                        {3, 5, 0, 0},
+                        {3, 5, 0, 0.5},
+                        {1, 17, 64, 0},
+                        {1, 65, 3, 1},
+                        {17, 1, 65, 1},
+                        {65, 255, 64, 0},
+                        {600, 33, 17, 0.5}}) {
+    for (const Transpose a : kTransposes) {
+      for (const Transpose b : kTransposes) {
+        everywhere.expect_same(
+            [&](OnDevice& device) {
+              // With beta 0 the result starts as NaN.
+              const TensorView out =
+                  c.beta == 0 ? device.saved.push(DType::f32, {c.m, c.n})
+                              : device.upload(normal_numbers<float>(c.m * c.n, 3), {c.m, c.n});
+              gemm({.a = device.upload(normal_numbers<float>(c.m * c.k, 1), shape_of(c.m, c.k, a)),
+                    .b = device.upload(normal_numbers<float>(c.k * c.n, 2), shape_of(c.k, c.n, b)),
+                    .c = out,
+                    .transpose_a = a,
+                    .transpose_b = b,
+                    .alpha = 0.25,
+                    .beta = c.beta},
+                   device.stream);
+              return device.download<float>(out);
+            },
+            test::kF32Sums);
+      }
+    }
+  }
+}
+
+TEST(Gemm, RoundsBf16ResultsOnce) {
+  OnDevice device(Backend::cpu);  // bf16 runs on the specification there too
+  const auto a = as_type<Bf16>(normal_numbers<float>(7 * 9, 1));
+  const auto b = as_type<Bf16>(normal_numbers<float>(9 * 5, 2));
+  const TensorView rounded = device.saved.push(DType::bf16, {7, 5});
+  const TensorView exact = device.saved.push(DType::f64, {7, 5});
+
+  gemm({.a = device.upload(a, {7, 9}), .b = device.upload(b, {9, 5}), .c = rounded}, device.stream);
+  gemm({.a = device.upload(as_type<double>(a), {7, 9}),
+        .b = device.upload(as_type<double>(b), {9, 5}),
+        .c = exact},
+       device.stream);
+
+  EXPECT_TRUE(test::near(as_type<float>(device.download<Bf16>(rounded)),
+                         device.download<double>(exact), test::kBf16Rounding));
+}
+
+TEST(Gemm, NamesTheShapesThatDoNotFit) {
+  OnDevice device;
+  const auto wrong = [&] {
+    gemm({.a = device.saved.push(DType::f32, {2, 3}),
+          .b = device.saved.push(DType::f32, {4, 5}),
+          .c = device.saved.push(DType::f32, {2, 5})},
+         device.stream);
+  };
+
+  EXPECT_THAT(wrong,
+              ThrowsMessage<InvalidArgument>(HasSubstr("b has shape [4, 5], must be [3, 5]")));
+}
+
+TEST(Gemm, RefusesMixedTypes) {
+  OnDevice device;
+
+  EXPECT_THROW(gemm({.a = device.saved.push(DType::f32, {2, 2}),
+                     .b = device.saved.push(DType::f64, {2, 2}),
+                     .c = device.saved.push(DType::f32, {2, 2})},
+                    device.stream),
+               InvalidArgument);
+}
+
+TEST(Blas, RunsKernelsOfTheVectorsItWasCompiledFor) {
+  const std::string kernels = cpu::blas_kernels();
+
+  // The oldest kernels are what an unknown processor gets, six times slower.
+  if (__BIGGEST_ALIGNMENT__ > 16 && std::getenv("OPENBLAS_CORETYPE") == nullptr) {
+    EXPECT_NE(kernels, "Prescott");
+  }
+}
+
+TEST(Blas, GivesEveryThreadItsOwnBuffer) {
+  // Many products at once, long enough to overlap: without a lock around the library's buffers two
+  // threads sooner or later get the same one.
+  constexpr std::int64_t kMany = 100;
+  constexpr std::int64_t kRowsEach = 40;
+  std::vector<std::int64_t> row_begin;
+  for (std::int64_t group = 0; group <= kMany; ++group) row_begin.push_back(kRowsEach * group);
+  const auto upload = [&](OnDevice& device) {
+    const std::int64_t rows = kMany * kRowsEach;
+    return GroupedGemmArguments{
+        .rows = device.upload(normal_numbers<float>(rows * 100, 1), {rows, 100}),
+        .weights = device.upload(normal_numbers<float>(kMany * 7000, 2), {kMany, 70, 100}),
+        .out = device.saved.push(DType::f32, {rows, 70}),
+        .row_begin = row_begin};
+  };
+  OnDevice one(Backend::cpu, 1);
+  const GroupedGemmArguments alone = upload(one);
+  grouped_gemm(alone, one.stream);
+  const std::vector<float> expected = one.download<float>(alone.out);
+
+  OnDevice four(Backend::cpu, 4);
+  const GroupedGemmArguments together = upload(four);
+  for (int round = 0; round < 300; ++round) {
+    grouped_gemm(together, four.stream);
+    ASSERT_EQ(four.download<float>(together.out), expected) << "round " << round;
+  }
+}
+
+/// Groups with nothing in them, with one row, and with enough rows to be cut.
+const std::vector<std::int64_t> kRowBegin = {0, 0, 1, 18, 18, 600, 640};
+constexpr std::int64_t kGroups = 6;
+constexpr std::int64_t kRows = 640;
+
+TEST(GroupedGemm, MultipliesEveryGroupByItsOwnWeights) {
+  for (const Backend backend : {Backend::reference, Backend::cpu}) {
+    OnDevice device(backend);
+    const std::vector<std::int64_t> row_begin = {0, 2, 2, 3};
+    const TensorView out = device.saved.push(DType::f32, {3, 1});
+
+    grouped_gemm({.rows = device.upload<float>({1, 2, 3, 4, 5, 6}, {3, 2}),
+                  .weights = device.upload<float>({1, 1, 7, 7, 10, 100}, {3, 1, 2}),
+                  .out = out,
+                  .row_begin = row_begin},
+                 device.stream);
+
+    EXPECT_THAT(device.download<float>(out), ElementsAre(3, 7, 650));
+  }
+}
+
+TEST(GroupedGemm, IsTheSameEverywhere) {
+  Everywhere everywhere;
+  for (const Transpose transpose : kTransposes) {
+    everywhere.expect_same(
+        [&](OnDevice& device) {
+          const TensorView out = device.saved.push(DType::f32, {kRows, 33});
+          grouped_gemm(
+              {.rows = device.upload(normal_numbers<float>(kRows * 17, 1), {kRows, 17}),
+               .weights = device.upload(
+                   normal_numbers<float>(kGroups * 17 * 33, 2),
+                   transpose == Transpose::yes ? Shape{kGroups, 33, 17} : Shape{kGroups, 17, 33}),
+               .out = out,
+               .transpose_weights = transpose,
+               .row_begin = kRowBegin},
+              device.stream);
+          return device.download<float>(out);
+        },
+        test::kF32Sums);
+  }
+}
+
+TEST(GroupedGemm, TakesMoreGroupsThanItOrdersAtATime) {
+  constexpr std::int64_t kMany = 700;
+  std::vector<std::int64_t> row_begin = {0};
+  for (std::int64_t group = 0; group < kMany; ++group) {
+    row_begin.push_back(row_begin.back() + group % 3);
+  }
+  const std::int64_t rows = row_begin.back();
+  Everywhere everywhere;
+
+  everywhere.expect_same(
+      [&](OnDevice& device) {
+        const TensorView out = device.saved.push(DType::f32, {rows, 2});
+        grouped_gemm({.rows = device.upload(normal_numbers<float>(rows * 3, 1), {rows, 3}),
+                      .weights = device.upload(normal_numbers<float>(kMany * 6, 2), {kMany, 2, 3}),
+                      .out = out,
+                      .row_begin = row_begin},
+                     device.stream);
+        return device.download<float>(out);
+      },
+      test::kF32Sums);
+}
+
+TEST(GroupedGemm, RefusesGroupsThatDoNotFillTheRows) {
+  OnDevice device;
+  const auto run = [&](const std::vector<std::int64_t>& row_begin) {
+    grouped_gemm({.rows = device.saved.push(DType::f32, {4, 2}),
+                  .weights = device.saved.push(DType::f32, {2, 3, 2}),
+                  .out = device.saved.push(DType::f32, {4, 3}),
+                  .row_begin = row_begin},
+                 device.stream);
+  };
+
+  EXPECT_THROW(run({0, 4}), InvalidArgument);
+  EXPECT_THROW(run({0, 2, 3}), InvalidArgument);
+  EXPECT_THROW(run({0, 5, 4}), InvalidArgument);
+}
+
+std::vector<float> weight_gradient(OnDevice& device, double beta) {
+  const Shape shape{kGroups, 33, 17};
+  const TensorView d_weights =
+      beta == 0 ? device.saved.push(DType::f32, shape)
+                : device.upload(normal_numbers<float>(shape.elements(), 3), shape);
+  grouped_gemm_weight(
+      {.d_out = device.upload(normal_numbers<float>(kRows * 33, 1, 0.1), {kRows, 33}),
+       .rows = device.upload(normal_numbers<float>(kRows * 17, 2), {kRows, 17}),
+       .d_weights = d_weights,
+       .beta = beta,
+       .row_begin = kRowBegin},
+      device.stream);
+  return device.download<float>(d_weights);
+}
+
+TEST(GroupedGemmWeight, IsTheSameEverywhere) {
+  Everywhere everywhere;
+  for (const double beta : {0.0, 1.0}) {
+    everywhere.expect_same([&](OnDevice& device) { return weight_gradient(device, beta); },
+                           test::kF32Sums);
+  }
+}
+
+TEST(GroupedGemmWeight, OverwritesAnEmptyGroupWithZeros) {
+  for (const Backend backend : {Backend::reference, Backend::cpu}) {
+    OnDevice device(backend);
+
+    std::vector<float> gradient = weight_gradient(device, 0);
+
+    gradient.resize(33 * 17);
+    EXPECT_THAT(gradient, Each(0.0F));
+  }
+}
+
+TEST(GroupedGemmWeight, AddsNothingFromAnEmptyGroup) {
+  for (const Backend backend : {Backend::reference, Backend::cpu}) {
+    OnDevice device(backend);
+    std::vector<float> before = normal_numbers<float>(kGroups * 33 * 17, 3);
+
+    std::vector<float> gradient = weight_gradient(device, 1);
+
+    gradient.resize(33 * 17);
+    before.resize(33 * 17);
+    EXPECT_EQ(gradient, before);
+  }
+}
+
+}  // namespace
+}  // namespace softmoe::ops
