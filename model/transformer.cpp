@@ -28,11 +28,17 @@ Transformer::Transformer(const Options& options, Device& device, Stream& stream)
       routing_(options.config, options.total_mass, device, stream) {
   const ModelConfig& config = *config_;
   const Shape table{config.vocabulary, config.hidden};
-  // Tied, the table is also the output projection, whose scores should start near 0.
-  embedding_ = parameters_.add({.name = "embedding", .shape = table, .init_std = 0.02});
-  output_ = config.tied_embeddings
-                ? embedding_
-                : parameters_.add({.name = "output", .shape = table, .init_std = 0.02});
+  // The residual stream starts at unit size, so that a block's first contribution does not drown
+  // which token it is about; a table that is also the output projection starts with scores of unit
+  // size instead.
+  const double unit_scores = 1.0 / std::sqrt(static_cast<double>(config.hidden));
+  embedding_ = parameters_.add({.name = "embedding",
+                                .shape = table,
+                                .init_std = config.tied_embeddings ? unit_scores : 1.0});
+  output_ =
+      config.tied_embeddings
+          ? embedding_
+          : parameters_.add({.name = "output", .shape = table, .init_std = 0.1 * unit_scores});
   std::vector<BlockIds> ids;
   for (int layer = 0; layer < config.layers; ++layer) {
     ids.push_back(declare_block(layer, placement_of(options).experts_per_rank()));

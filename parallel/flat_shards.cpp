@@ -1,0 +1,99 @@
+#include "parallel/flat_shards.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "parallel/bytes.h"
+#include "parallel/rank_sum.h"
+
+namespace softmoe::parallel {
+
+namespace {
+
+void check_flat(const FlatShards& shards, const TensorView& flat, std::string_view operation) {
+  if (flat.elements() != shards.elements()) {
+    throw InvalidArgument(fmt::format("{}: the flat space has {} elements, the tensor {}",
+                                      operation, shards.elements(), flat.elements()));
+  }
+}
+
+/// The bytes of a range of a flat tensor.
+View<std::byte> bytes_in(const TensorView& flat, FlatShards::Range range) {
+  const std::int64_t size = size_of(flat.dtype());
+  return View<std::byte>(flat.data(), flat.bytes()).part(range.begin * size, range.end * size);
+}
+
+/// Sends every rank its range of `flat` and receives the peers' numbers for the own range, into
+/// `pieces` by rising rank.
+void exchange_ranges(const FlatShards& shards, const TensorView& flat, const TensorView& pieces,
+                     Communicator& communicator, Stream& stream) {
+  const Rank me = communicator.rank();
+  const std::int64_t piece = shards.owned().size();
+  std::vector<SendMessage> sends;
+  std::vector<ReceiveMessage> receives;
+  for (Rank peer{0}; peer.value < communicator.size(); ++peer.value) {
+    if (peer == me) continue;
+    const std::int64_t place = static_cast<std::int64_t>(receives.size()) * piece;
+    sends.push_back({peer, bytes_in(flat, shards.range_of(peer))});
+    receives.push_back({peer, bytes_in(pieces, {place, place + piece})});
+  }
+  communicator.exchange(sends, receives, stream);
+}
+
+template <class T>
+void sum_owned(const FlatShards& shards, const TensorView& flat, const TensorView& pieces, Rank me,
+               Stream& stream) {
+  const FlatShards::Range owned = shards.owned();
+  if (owned.size() == 0) return;
+  sum_in_rank_order<T>(
+      {.own = flat.as<T>().part(owned.begin, owned.end), .peers = pieces.as<T>(), .rank = me.value},
+      stream);
+}
+
+}  // namespace
+
+FlatShards::FlatShards(std::int64_t elements, Communicator& communicator)
+    : elements_(elements), communicator_(&communicator) {
+  require(elements >= 0, "a flat space has a negative number of elements");
+}
+
+FlatShards::Range FlatShards::range_of(Rank rank) const {
+  const std::int64_t size = communicator_->size();
+  const std::int64_t width = (elements_ + size - 1) / size;
+  return {.begin = std::min(elements_, rank.value * width),
+          .end = std::min(elements_, (rank.value + 1) * width)};
+}
+
+void FlatShards::reduce_scatter(TensorView flat, Arena& scratch, Stream& stream) const {
+  check_flat(*this, flat, "reduce_scatter");
+  if (flat.dtype() != DType::f32 && flat.dtype() != DType::f64 && flat.dtype() != DType::i64) {
+    throw InvalidArgument(
+        fmt::format("reduce_scatter: sums are f32, f64 or i64, not {}", name_of(flat.dtype())));
+  }
+  const int num_peers = communicator_->size() - 1;
+  if (num_peers == 0) return;
+  const ArenaScope scope(scratch);
+  const TensorView pieces = scratch.push(flat.dtype(), {num_peers * owned().size()});
+  exchange_ranges(*this, flat, pieces, *communicator_, stream);
+  const Rank me = communicator_->rank();
+  if (flat.dtype() == DType::f32) sum_owned<float>(*this, flat, pieces, me, stream);
+  if (flat.dtype() == DType::f64) sum_owned<double>(*this, flat, pieces, me, stream);
+  if (flat.dtype() == DType::i64) sum_owned<std::int64_t>(*this, flat, pieces, me, stream);
+}
+
+void FlatShards::all_gather(TensorView flat, Stream& stream) const {
+  check_flat(*this, flat, "all_gather of a flat space");
+  const Rank me = communicator_->rank();
+  std::vector<SendMessage> sends;
+  std::vector<ReceiveMessage> receives;
+  for (Rank peer{0}; peer.value < communicator_->size(); ++peer.value) {
+    if (peer == me) continue;
+    sends.push_back({peer, bytes_in(flat, owned())});
+    receives.push_back({peer, bytes_in(flat, range_of(peer))});
+  }
+  communicator_->exchange(sends, receives, stream);
+}
+
+}  // namespace softmoe::parallel

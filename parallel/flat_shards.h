@@ -1,0 +1,42 @@
+#pragma once
+
+// Ownership of a flat space of numbers: every element has one owner in the group (ZeRO-1,
+// Rajbhandari et al., arXiv 1910.02054, sec. 5.1).
+
+#include <cstdint>
+
+#include "parallel/communicator.h"
+#include "runtime/device/arena.h"
+
+namespace softmoe::parallel {
+
+/// A flat space of `elements` numbers cut into one range per rank, equal but for the last ones.
+class FlatShards {
+ public:
+  struct Range {
+    std::int64_t begin = 0;
+    std::int64_t end = 0;
+    [[nodiscard]] std::int64_t size() const { return end - begin; }
+  };
+
+  /// @param communicator the owners; must outlive this.
+  FlatShards(std::int64_t elements, Communicator& communicator);
+
+  [[nodiscard]] std::int64_t elements() const { return elements_; }
+  [[nodiscard]] Range range_of(Rank rank) const;
+  [[nodiscard]] Range owned() const { return range_of(communicator_->rank()); }
+
+  /// The owned range of `flat` := the sum over ranks in rank order; the rest of `flat` is left as
+  /// it is.
+  /// @param flat     f32, f64 or i64 [elements]
+  /// @param scratch  pieces of the peers; released before return
+  void reduce_scatter(TensorView flat, Arena& scratch, Stream& stream) const;
+  /// Every rank's owned range of `flat` on every rank.
+  void all_gather(TensorView flat, Stream& stream) const;
+
+ private:
+  std::int64_t elements_;
+  Communicator* communicator_;
+};
+
+}  // namespace softmoe::parallel

@@ -1,0 +1,18 @@
+#include "parallel/parallel_config.h"
+
+#include "runtime/config/check.h"
+#include "runtime/config/reader.h"
+
+namespace softmoe::parallel {
+
+void ParallelConfig::bind(config::Reader& reader) {
+  using config::Range;
+  reader.value("expert_parallel", expert_parallel, Range{.min = 0, .max = 1 << 20},
+               "ranks that share one copy of the experts; 0: all");
+  reader.value("timeout_seconds", timeout_seconds, Range{.min = 1, .max = 86400},
+               "an operation may wait so long for its peers");
+}
+
+void ParallelConfig::validate(config::Check&) const {}
+
+}  // namespace softmoe::parallel

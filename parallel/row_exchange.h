@@ -1,0 +1,83 @@
+#pragma once
+
+// Ragged all-to-all of rows, sized by one matrix that every rank holds. It knows cells, not
+// experts.
+//
+// Letters: P ranks, C cells in all (P * cells_per_rank), N rows sent, M rows received.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "parallel/communicator.h"
+#include "runtime/device/arena.h"
+#include "runtime/device/host_copy.h"
+
+namespace softmoe::parallel {
+
+/// Everybody's row counts on every rank's host, under way while rows are packed.
+class CountGather {
+ public:
+  explicit CountGather(Communicator& communicator) : communicator_(&communicator) {}
+
+  /// Starts gathering. @param count_C [C] rows this rank has for each cell, on the device.
+  /// @param scratch holds the device matrix; keep it until wait() has returned.
+  void start(View<const std::int32_t> count_C, Arena& scratch, Stream& stream);
+  /// The matrix [P, C]: rows of source s for cell c at s * C + c. Valid until the next start().
+  [[nodiscard]] std::span<const std::int32_t> wait();
+
+ private:
+  Communicator* communicator_;
+  HostBuffer<std::int32_t> landed_;
+  std::optional<HostCopy<std::int32_t>> copy_;
+};
+
+/// The plan of one exchange and of its reverse. Rows are sent ordered by cell; they arrive ordered
+/// by (cell, source rank, order of sending), so the rows of a cell lie together. Holds its
+/// capacity: planning again allocates nothing after the largest plan so far.
+class RowExchange {
+ public:
+  /// @param cells_per_rank cells [p * cells_per_rank, (p + 1) * cells_per_rank) live on rank p.
+  RowExchange(Communicator& communicator, int cells_per_rank);
+
+  /// @param count_PC the matrix of CountGather, equal on all ranks.
+  /// @throws InvalidArgument on a wrong size or a negative count.
+  void plan(std::span<const std::int32_t> count_PC);
+
+  [[nodiscard]] std::int64_t rows_sent() const { return rows_sent_; }          ///< N
+  [[nodiscard]] std::int64_t rows_received() const { return rows_received_; }  ///< M
+  /// First received row of each local cell, [cells_per_rank + 1]; the last entry is M.
+  [[nodiscard]] std::span<const std::int64_t> cell_begin() const { return cell_begin_; }
+  /// Rows that this rank sends to other ranks.
+  [[nodiscard]] std::int64_t rows_sent_off_rank() const { return rows_sent_off_rank_; }
+
+  /// sent [N, row] -> received [M, row]; any element type, rows contiguous.
+  void forward(ConstTensorView sent, TensorView received, Stream& stream);
+  /// received [M, row] -> sent [N, row]: every row back to its place.
+  void reverse(ConstTensorView received, TensorView sent, Stream& stream);
+
+ private:
+  /// Rows that travel between this rank and `peer` for one cell.
+  struct Block {
+    Rank peer;
+    std::int64_t first_row = 0;
+    std::int64_t num_rows = 0;
+  };
+
+  void move(ConstTensorView source, std::span<const Block> source_blocks, TensorView target,
+            std::span<const Block> target_blocks, Stream& stream);
+
+  Communicator* communicator_;
+  int cells_per_rank_;
+  std::int64_t rows_sent_ = 0;
+  std::int64_t rows_received_ = 0;
+  std::int64_t rows_sent_off_rank_ = 0;
+  std::vector<std::int64_t> cell_begin_;
+  std::vector<Block> to_;    ///< in the order of sending: by cell
+  std::vector<Block> from_;  ///< by cell, then by source: the order of arrival
+  std::vector<SendMessage> sends_;
+  std::vector<ReceiveMessage> receives_;
+};
+
+}  // namespace softmoe::parallel
