@@ -2,6 +2,7 @@
 
 #include "launcher/commands/command.h"
 #include "launcher/run/loaded_model.h"
+#include "launcher/run/together.h"
 #include "launcher/run/token_data.h"
 #include "training/evaluation.h"
 
@@ -12,8 +13,10 @@ ExitCode evaluate(const EvalOptions& options) {
                       .overrides = options.overrides,
                       .expect_world = options.expect_world});
   const RunConfig& config = loaded.config();
-  const TokenData data =
-      open_token_data(loaded.files(), config.data, config.model.positions, config.model.vocabulary);
+  const TokenData data = together(loaded.session(), [&] {
+    return open_token_data(loaded.files(), config.data, config.model.positions,
+                           config.model.vocabulary);
+  });
   training::Evaluator evaluator({.model = loaded.model(),
                                  .world = loaded.session().world(),
                                  .source = data.validation,

@@ -2,6 +2,8 @@
 
 #include "launcher/commands/command.h"
 #include "launcher/run/loaded_model.h"
+#include "launcher/run/together.h"
+#include "launcher/run/token_data.h"
 #include "training/corpus/corpus_info.h"
 #include "training/corpus/piece_table.h"
 #include "training/corpus/text_encoder.h"
@@ -52,6 +54,53 @@ training::TokenIds encode(const Tokenizer& tokenizer, const std::string& prompt)
   return ids;
 }
 
+/// @throws ConfigError naming the flag and the cure
+training::SamplingConfig sampling_of(const GenerateOptions& options) {
+  const training::SamplingConfig sampling{
+      .temperature = options.temperature, .top_p = options.top_p, .seed = options.seed};
+  try {
+    [[maybe_unused]] const training::Sampler sampler(sampling);
+  } catch (const InvalidArgument& error) {
+    throw ConfigError(fmt::format("{} (--temperature, --top-p)", error.what()));
+  }
+  return sampling;
+}
+
+/// @throws ConfigError with the cure if the model has no room for so much text
+void check_room(const GenerateOptions& options, std::int64_t prompt_tokens,
+                const model::ModelConfig& model) {
+  // The last token is drawn, and never read.
+  const std::int64_t room = model.positions + 1 - prompt_tokens;
+  if (options.tokens <= room) return;
+  const std::string cure =
+      room > 0 ? fmt::format("give --tokens {} or less, or a shorter prompt", room)
+               : fmt::format("give a prompt that is shorter by {} tokens or more", 1 - room);
+  throw ConfigError(
+      fmt::format("cannot write {} tokens behind a prompt of {} (with the begin of the document): "
+                  "the model has {} positions; {}",
+                  options.tokens, prompt_tokens, model.positions, cure));
+}
+
+/// What rank 0 reads, and every rank has to agree on.
+struct Task {
+  Tokenizer tokenizer;
+  training::GenerationRequest request;
+};
+
+Task open_task(const GenerateOptions& options, LoadedModel& loaded) {
+  Task task{.tokenizer = open_tokenizer(loaded), .request = {}};
+  task.request = {.prompts = {},
+                  .max_tokens = options.tokens,
+                  .end_of_document = task.tokenizer.pieces.end_of_document(),
+                  .sampling = sampling_of(options)};
+  if (loaded.session().is_root()) {
+    const training::TokenIds prompt = encode(task.tokenizer, options.prompt);
+    check_room(options, std::ssize(prompt), loaded.config().model);
+    task.request.prompts.push_back(prompt);
+  }
+  return task;
+}
+
 }  // namespace
 
 ExitCode generate(const GenerateOptions& options) {
@@ -59,28 +108,19 @@ ExitCode generate(const GenerateOptions& options) {
                       .overrides = options.overrides,
                       .expect_world = options.expect_world});
   const bool is_root = loaded.session().is_root();
-  const Tokenizer tokenizer = open_tokenizer(loaded);
-  training::GenerationRequest request{
-      .prompts = {},
-      .max_tokens = options.tokens,
-      .end_of_document = tokenizer.pieces.end_of_document(),
-      .sampling = {
-          .temperature = options.temperature, .top_p = options.top_p, .seed = options.seed}};
-  if (is_root) {
-    request.prompts.push_back(encode(tokenizer, options.prompt));
-    fmt::print("{}", options.prompt);
-  }
+  const Task task = together(loaded.session(), [&] { return open_task(options, loaded); });
+  if (is_root) fmt::print("{}", options.prompt);
   const training::GenerationParts parts{.model = loaded.model(),
                                         .world = loaded.session().world(),
                                         .work = loaded.session().work(),
                                         .seed = loaded.info().routing.seed};
   const auto print = [&](const training::WrittenToken& written) {
     if (!is_root) return;
-    fmt::print("{}", tokenizer.pieces.text_of(written.token));
+    fmt::print("{}", text_of(task.tokenizer.pieces, {&written.token, 1}));
     std::fflush(stdout);
   };
   const auto continuations =
-      training::generate(parts, request, loaded.info().routing.control(), print);
+      training::generate(parts, task.request, loaded.info().routing.control(), print);
   if (is_root) fmt::print("\n[{} tokens]\n", continuations[0].size());
   return ExitCode::done;
 }

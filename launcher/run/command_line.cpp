@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <functional>
+#include <thread>
 
 #include "launcher/commands/command.h"
 #include "launcher/run/launch_environment.h"
@@ -58,7 +60,8 @@ void add_eval(CLI::App& app, Parsed& parsed) {
   EvalOptions& options = parsed.eval;
   CLI::App* command = app.add_subcommand("eval", "mean loss of a saved model on validation tokens");
   command->add_option("model", options.model, "run folder or model file")->required();
-  command->add_option("--sequences", options.sequences, "so many of them; 0: all");
+  command->add_option("--sequences", options.sequences, "so many of them; 0: all")
+      ->check(CLI::NonNegativeNumber);
   add_world(*command, options.expect_world);
   add_overrides(*command, options.overrides);
   command->footer(
@@ -74,7 +77,9 @@ void add_generate(CLI::App& app, Parsed& parsed) {
   command->add_option("model", options.model, "run folder or model file")->required();
   command->add_option("--prompt", options.prompt,
                       "text to continue; empty: the start of a document");
-  command->add_option("--tokens", options.tokens, "at most so many more")->capture_default_str();
+  command->add_option("--tokens", options.tokens, "at most so many more")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--temperature", options.temperature, "0 takes the likeliest token")
       ->capture_default_str();
   command->add_option("--top-p", options.top_p, "among the likeliest that have this probability")
@@ -91,7 +96,8 @@ void add_generate(CLI::App& app, Parsed& parsed) {
 
 void add_data(CLI::App& app, Parsed& parsed) {
   DataBuildOptions& build = parsed.build;
-  CLI::App* data = app.add_subcommand("data", "build and look at corpora")->require_subcommand(1);
+  CLI::App* data =
+      app.add_subcommand("data", "build and look at corpora")->require_subcommand(0, 1);
   CLI::App* command =
       data->add_subcommand("build", "make a corpus of token files from a folder of text");
   command->add_option("--from", build.from, "folder with *.txt, *.rst, *.md, also .gz")->required();
@@ -110,13 +116,22 @@ void add_data(CLI::App& app, Parsed& parsed) {
       [&parsed] { parsed.action = [&parsed] { return inspect_data(parsed.inspect_path); }; });
 }
 
+/// How long a rank waits for one that has more to say. The launcher ends a job with the first rank
+/// that fails, and takes its code.
+constexpr std::chrono::seconds kOthersFirst{2};
+
 /// Reports an error once where all ranks fail alike, and by rank where one does.
 void report(const std::exception& error, int rank) {
-  const bool is_alike = dynamic_cast<const ConfigError*>(&error) != nullptr;
-  if (is_alike && rank != 0) return;
-  fmt::print(stderr, "{}{}\n",
-             is_alike || rank == 0 ? "softmoe: " : fmt::format("softmoe: rank {}: ", rank),
+  // What the user did wrong fails on every rank: rank 0 says it, and that is the end of the others.
+  const bool is_alike = dynamic_cast<const ConfigError*>(&error) != nullptr ||
+                        dynamic_cast<const StorageError*>(&error) != nullptr;
+  if (is_alike && rank != 0) std::this_thread::sleep_for(kOthersFirst);
+  fmt::print(stderr, "{}{}\n", rank == 0 ? "softmoe: " : fmt::format("softmoe: rank {}: ", rank),
              error.what());
+  std::fflush(stderr);
+  // A lost peer is a consequence: the code of the job is that of the cause, if it has one.
+  const bool is_consequence = dynamic_cast<const CommError*>(&error) != nullptr;
+  if (is_consequence) std::this_thread::sleep_for(kOthersFirst);
 }
 
 int run_action(const std::function<ExitCode()>& action) {
@@ -138,7 +153,7 @@ int run_program(int argc, char** argv) {
       "softmoe trains Mixture-of-Experts language models whose tokens run a variable, budgeted "
       "number of experts.");
   app.footer(kFooter);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   Parsed parsed;
   add_train(app, parsed);
   add_eval(app, parsed);
@@ -152,6 +167,12 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  }
+  if (!parsed.action) {
+    // A verb is missing: show those there are.
+    const auto named = app.get_subcommands();
+    fmt::print(stderr, "{}", named.empty() ? app.help() : named.front()->help());
+    return static_cast<int>(ExitCode::usage);
   }
   return run_action(parsed.action);
 }

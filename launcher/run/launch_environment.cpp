@@ -8,6 +8,12 @@ namespace softmoe::launcher {
 
 LaunchEnvironment read_environment(std::optional<int> expect_world,
                                    const parallel::EnvironmentLookup& environment) {
+  // mpirun tells before MPI starts, and before a wrong number of ranks shows as some other mistake.
+  if (const auto launched = parallel::expected_world(std::nullopt, [&](const char* name) {
+        return std::string_view(name) == "OMPI_COMM_WORLD_SIZE" ? environment(name) : nullptr;
+      })) {
+    parallel::check_world_size(parallel::expected_world(expect_world, environment), launched->size);
+  }
   LaunchEnvironment result{.expected = parallel::expected_world(expect_world, environment)};
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
     const char* value = environment(name);

@@ -1,5 +1,7 @@
 #include "launcher/run/token_data.h"
 
+#include <string_view>
+
 namespace softmoe::launcher {
 
 namespace {
@@ -15,6 +17,15 @@ std::vector<storage::Path> within(const storage::Path& folder,
 }
 
 }  // namespace
+
+std::string text_of(const training::PieceTable& pieces, std::span<const std::int32_t> ids) {
+  static constexpr std::string_view kReplacement = "\uFFFD";
+  std::string text;
+  for (const std::int32_t id : ids) {
+    text += id < pieces.vocab_size() ? pieces.text_of(id) : kReplacement;
+  }
+  return text;
+}
 
 TokenData open_token_data(storage::FileSystem& files, const training::DataConfig& config,
                           int positions, int vocabulary) {

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 
 #include "runtime/storage/file_system.h"
 #include "training/corpus/corpus_info.h"
@@ -17,6 +20,11 @@ struct TokenData {
   std::optional<training::CorpusInfo> corpus;
   std::optional<training::PieceTable> pieces;
 };
+
+/// The text of token ids. A model may have more ids than its corpus has pieces; such an id, which
+/// only a model that has learnt little draws, reads as the replacement character.
+[[nodiscard]] std::string text_of(const training::PieceTable& pieces,
+                                  std::span<const std::int32_t> ids);
 
 /// Opens what section `data` names.
 /// @param positions  S

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "launcher/run/measured_peak.h"
+#include "launcher/run/together.h"
 #include "model/flops.h"
 #include "runtime/config/resolved_yaml.h"
 #include "training/data/bigram.h"
@@ -42,8 +43,11 @@ TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
       config_(loaded.value),
       session_(environment, config_),
       signals_(launch_of(environment)),
-      data_(
-          open_token_data(files_, config_.data, config_.model.positions, config_.model.vocabulary)),
+      data_(together(session_,
+                     [this] {
+                       return open_token_data(files_, config_.data, config_.model.positions,
+                                              config_.model.vocabulary);
+                     })),
       model_({.config = config_.model,
               .ep = *session_.groups().ep,
               .total_mass = config_.total_mass(),
@@ -63,11 +67,7 @@ TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
                 .source = data_.train,
                 .work = session_.work(),
                 .governor = governor_ ? &*governor_ : nullptr}) {
-  if (is_root()) {
-    data_.train.check_vocabulary();
-    data_.validation.check_vocabulary();
-    open_folder();
-  }
+  folder_ = together(session_, [this] { return open_folder(); });
   rates_.steps = config_.training.steps;
   rates_.layer_costs = config_.budget.layer_costs;
   rates_.peak_flops = measure_peak_flops(session_.world(), session_.work());
@@ -91,11 +91,16 @@ ExitCode TrainingRun::run() {
   return ExitCode::done;
 }
 
-void TrainingRun::open_folder() {
+std::optional<training::RunFolder> TrainingRun::open_folder() {
+  if (!is_root()) return std::nullopt;
+  // All else that can be refused comes first, so a run that never starts leaves no folder.
+  data_.train.check_vocabulary();
+  data_.validation.check_vocabulary();
   const std::string name =
       config_.run.folder.empty() ? training::new_run_name() : config_.run.folder;
-  folder_.emplace(files_, name);
-  folder_->write("config.yaml", config::resolved_yaml(loaded_));
+  training::RunFolder folder(files_, name);
+  folder.write("config.yaml", config::resolved_yaml(loaded_));
+  return folder;
 }
 
 void TrainingRun::announce() {
@@ -240,7 +245,7 @@ std::optional<std::string> TrainingRun::sample() {
        .max_tokens = std::min<std::int64_t>(config_.training.sample_tokens, room),
        .sampling = {.temperature = 0.8, .top_p = 0.95, .seed = config_.training.seed}},
       {.alpha = last_word_.alpha, .lambda = last_word_.lambda}, nullptr);
-  return data_.pieces->decode(written[0]);
+  return text_of(*data_.pieces, written[0]);
 }
 
 }  // namespace softmoe::launcher

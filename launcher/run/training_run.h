@@ -29,7 +29,7 @@ class TrainingRun {
   ExitCode run();
 
  private:
-  void open_folder();
+  [[nodiscard]] std::optional<training::RunFolder> open_folder();
   void announce();
   [[nodiscard]] bool train_until_stopped();
   void log(const training::StepResult& result);

@@ -57,7 +57,7 @@ void run(std::string_view way) {
     const std::string line = fmt::format("CommError {}\n", error.what());
     if (write(STDOUT_FILENO, line.data(), line.size()) < 0) _exit(1);
     // mpirun ends a job when its first rank leaves: give the others time to speak.
-    std::this_thread::sleep_for(test::patience(300ms));
+    std::this_thread::sleep_for(test::patience(1s));
     parallel::MpiSession::leave(kCommErrorCode);
   }
 }
@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
   try {
     run(argv[1]);
   } catch (const std::logic_error&) {
-    std::this_thread::sleep_for(test::patience(300ms));
+    std::this_thread::sleep_for(test::patience(1s));
     return 5;
   }
   return 0;

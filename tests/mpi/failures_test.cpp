@@ -113,8 +113,8 @@ TEST(MpiJob, TellsAllWhoGaveUp) {
   const Job job = run_job("abort");
 
   expect_soon_over_with_nobody_left(job);
-  EXPECT_THAT(job.output, HasSubstr("all_gather: rank 0 stops because rank 1 gave up"));
-  EXPECT_THAT(job.output, HasSubstr("all_gather: rank 2 stops because rank 1 gave up"));
+  EXPECT_THAT(job.output, HasSubstr("rank 0 stops because rank 1 gave up"));
+  EXPECT_THAT(job.output, HasSubstr("rank 2 stops because rank 1 gave up"));
 }
 
 TEST(MpiJob, DoesNotWaitInFinalizeForARankThatThrows) {

@@ -81,7 +81,7 @@ void check_vocabulary(const CorpusInfo& corpus, int model_vocab_size) {
   if (model_vocab_size >= corpus.vocab_size) return;
   throw ConfigError(
       fmt::format("the corpus {} has a vocabulary of {}, the model one of {}: set "
-                  "model.vocab_size={} or more",
+                  "model.vocabulary={} or more",
                   corpus.name, corpus.vocab_size, model_vocab_size, corpus.vocab_size));
 }
 

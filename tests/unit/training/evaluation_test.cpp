@@ -56,7 +56,7 @@ class EvaluationTest : public testing::Test {
     std::vector<Evaluation> results(static_cast<std::size_t>(layout.world));
     test::run_ranks(layout.world, [&](parallel::Communicator& world, OnDevice& on) {
       ModelOnRanks m(world, layout.expert_parallel, on);
-      m.sharpen(30);
+      m.sharpen(2);
       Evaluator evaluator(parts(m, lane_sequences));
       results[static_cast<std::size_t>(world.rank().value)] =
           evaluator.evaluate(kControl, max_sequences);
@@ -76,7 +76,7 @@ class EvaluationTest : public testing::Test {
 TEST_F(EvaluationTest, IsTheMeanOverTheTokensOfAllSequences) {
   test::run_ranks(1, [&](parallel::Communicator& world, OnDevice& on) {
     ModelOnRanks m(world, 1, on);
-    m.sharpen(30);
+    m.sharpen(2);
     LaneLoader loader(source_, 1, on.device);
     const View<double> sum = on.upload<double>({0.0});
     m.model.begin_step(kControl, on.stream);

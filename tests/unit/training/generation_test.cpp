@@ -57,7 +57,7 @@ void on_layout(const Layout& layout, const std::function<void(ModelOnRanks&)>& f
                                   << layout.expert_parallel);
   test::run_ranks(layout.world, [&](parallel::Communicator& world, OnDevice& on) {
     ModelOnRanks m(world, layout.expert_parallel, on);
-    m.sharpen(30);
+    m.sharpen(2);
     m.model.begin_step(kControl, on.stream);
     function(m);
   });

@@ -65,7 +65,7 @@ struct ModelOnRanks {
     return result;
   }
 
-  /// Multiplies the embedding, so that logits differ by about one instead of hundredths.
+  /// Multiplies the embedding, so that logits differ by several units.
   void sharpen(float factor) {
     const TensorView table = model.parameters()[model::ParameterId{0}].value;
     std::vector<float> values = on.download<float>(table);
