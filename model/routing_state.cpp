@@ -1,5 +1,7 @@
 #include "model/routing_state.h"
 
+#include <utility>
+
 #include "router/balance.h"
 #include "router/layer_means.h"
 #include "runtime/ops/elementwise.h"
@@ -27,7 +29,8 @@ RoutingState::RoutingState(const ModelConfig& config, double total_mass, Device&
 void RoutingState::begin_step(const RoutingControl& control, ConstTensorView eta_L,
                               Stream& stream) {
   control_ = control;
-  means_ = router::layer_means(config_->router, total_mass_, read_eta(eta_L, stream));
+  means_ =
+      router::layer_means(config_->router, total_mass_, read_eta(eta_L, stream), std::move(means_));
   ops::fill_zero({counts(), Shape{counts().size()}}, stream);
   ops::fill_zero({sums(), Shape{sums().size()}}, stream);
   ops::fill_zero(d_k_.tensor(DType::f64, {num_layers_}), stream);
@@ -47,9 +50,10 @@ void RoutingState::set_balance(std::span<const std::int64_t> counts_L, Stream& s
 
 void RoutingState::fold_layer_means_gradient(ConstTensorView eta_L, const Parameter& eta,
                                              Stream& stream) {
-  const std::vector<double> values = read_eta(eta_L, stream);
+  const std::span<const double> values = read_eta(eta_L, stream);
   const HostCopy<double> d_k(d_k_.as<double>(), landed_f64_, stream);
-  host_d_eta_ = router::layer_means_vjp(config_->router, total_mass_, values, d_k.wait());
+  host_d_eta_ = router::layer_means_vjp(config_->router, total_mass_, values, d_k.wait(),
+                                        std::move(host_d_eta_));
   accumulate(eta, [&](TensorView d_eta, double) {
     if (d_eta.dtype() == DType::f64) {
       upload(std::span<const double>(host_d_eta_), d_eta.as<double>(), stream);
@@ -61,12 +65,13 @@ void RoutingState::fold_layer_means_gradient(ConstTensorView eta_L, const Parame
 }
 
 router::RouteSummary RoutingState::summarise(int moe_layer, std::span<const std::int64_t> counts_L,
-                                             std::span<const double> sums_L) const {
+                                             std::span<const double> sums_L,
+                                             router::RouteSummary memory) const {
   const auto layer = static_cast<std::size_t>(moe_layer);
   const auto per_layer = static_cast<std::size_t>(counts_per_layer_);
-  return router::summarise(config_->experts.num_experts,
-                           counts_L.subspan(layer * per_layer, per_layer),
-                           sums_L.subspan(layer * router::kNumRouteSums, router::kNumRouteSums));
+  return router::summarise(
+      config_->experts.num_experts, counts_L.subspan(layer * per_layer, per_layer),
+      sums_L.subspan(layer * router::kNumRouteSums, router::kNumRouteSums), std::move(memory));
 }
 
 router::LayerSetting RoutingState::setting(int moe_layer) const {
@@ -92,15 +97,17 @@ TensorView RoutingState::d_k(int moe_layer) const {
   return d_k_.tensor(DType::f64, {num_layers_}).rows(moe_layer, moe_layer + 1);
 }
 
-std::vector<double> RoutingState::read_eta(ConstTensorView eta_L, Stream& stream) {
+std::span<const double> RoutingState::read_eta(ConstTensorView eta_L, Stream& stream) {
   if (eta_L.dtype() == DType::f64) {
     const HostCopy<double> copy(eta_L.as<double>(), landed_f64_, stream);
     const auto numbers = copy.wait();
-    return {numbers.begin(), numbers.end()};
+    host_eta_.assign(numbers.begin(), numbers.end());
+  } else {
+    const HostCopy<float> copy(eta_L.as<float>(), landed_f32_, stream);
+    const auto numbers = copy.wait();
+    host_eta_.assign(numbers.begin(), numbers.end());
   }
-  const HostCopy<float> copy(eta_L.as<float>(), landed_f32_, stream);
-  const auto numbers = copy.wait();
-  return {numbers.begin(), numbers.end()};
+  return host_eta_;
 }
 
 }  // namespace softmoe::model

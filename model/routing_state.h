@@ -40,9 +40,11 @@ class RoutingState {
 
   /// Names for the numbers of one layer.
   /// @param counts_L, sums_L  as counts() and sums(), summed over ranks
+  /// @param memory            as in router::summarise()
   [[nodiscard]] router::RouteSummary summarise(int moe_layer,
                                                std::span<const std::int64_t> counts_L,
-                                               std::span<const double> sums_L) const;
+                                               std::span<const double> sums_L,
+                                               router::RouteSummary memory) const;
 
   [[nodiscard]] router::LayerSetting setting(int moe_layer) const;
   [[nodiscard]] router::RouteStatistics statistics(int moe_layer) const;
@@ -58,7 +60,8 @@ class RoutingState {
   [[nodiscard]] int counts_per_layer() const { return counts_per_layer_; }
 
  private:
-  [[nodiscard]] std::vector<double> read_eta(ConstTensorView eta_L, Stream& stream);
+  /// The numbers of eta, in host_eta_.
+  std::span<const double> read_eta(ConstTensorView eta_L, Stream& stream);
 
   const ModelConfig* config_;
   double total_mass_;
@@ -71,6 +74,7 @@ class RoutingState {
   DeviceBuffer d_k_;
   DeviceBuffer balance_LE_;
   std::vector<float> host_balance_LE_;
+  std::vector<double> host_eta_;
   std::vector<double> host_d_eta_;
   std::vector<float> host_d_eta_f32_;
   HostBuffer<double> landed_f64_;

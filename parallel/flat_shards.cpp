@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "parallel/bytes.h"
 #include "parallel/rank_sum.h"
@@ -25,23 +24,6 @@ View<std::byte> bytes_in(const TensorView& flat, FlatShards::Range range) {
   return View<std::byte>(flat.data(), flat.bytes()).part(range.begin * size, range.end * size);
 }
 
-/// Sends every rank its range of `flat` and receives the peers' numbers for the own range, into
-/// `pieces` by rising rank.
-void exchange_ranges(const FlatShards& shards, const TensorView& flat, const TensorView& pieces,
-                     Communicator& communicator, Stream& stream) {
-  const Rank me = communicator.rank();
-  const std::int64_t piece = shards.owned().size();
-  std::vector<SendMessage> sends;
-  std::vector<ReceiveMessage> receives;
-  for (Rank peer{0}; peer.value < communicator.size(); ++peer.value) {
-    if (peer == me) continue;
-    const std::int64_t place = static_cast<std::int64_t>(receives.size()) * piece;
-    sends.push_back({peer, bytes_in(flat, shards.range_of(peer))});
-    receives.push_back({peer, bytes_in(pieces, {place, place + piece})});
-  }
-  communicator.exchange(sends, receives, stream);
-}
-
 template <class T>
 void sum_owned(const FlatShards& shards, const TensorView& flat, const TensorView& pieces, Rank me,
                Stream& stream) {
@@ -57,6 +39,9 @@ void sum_owned(const FlatShards& shards, const TensorView& flat, const TensorVie
 FlatShards::FlatShards(std::int64_t elements, Communicator& communicator)
     : elements_(elements), communicator_(&communicator) {
   require(elements >= 0, "a flat space has a negative number of elements");
+  const auto num_peers = static_cast<std::size_t>(communicator.size() - 1);
+  sends_.reserve(num_peers);
+  receives_.reserve(num_peers);
 }
 
 FlatShards::Range FlatShards::range_of(Rank rank) const {
@@ -76,24 +61,39 @@ void FlatShards::reduce_scatter(TensorView flat, Arena& scratch, Stream& stream)
   if (num_peers == 0) return;
   const ArenaScope scope(scratch);
   const TensorView pieces = scratch.push(flat.dtype(), {num_peers * owned().size()});
-  exchange_ranges(*this, flat, pieces, *communicator_, stream);
+  exchange_ranges(flat, pieces, stream);
   const Rank me = communicator_->rank();
   if (flat.dtype() == DType::f32) sum_owned<float>(*this, flat, pieces, me, stream);
   if (flat.dtype() == DType::f64) sum_owned<double>(*this, flat, pieces, me, stream);
   if (flat.dtype() == DType::i64) sum_owned<std::int64_t>(*this, flat, pieces, me, stream);
 }
 
+void FlatShards::exchange_ranges(const TensorView& flat, const TensorView& pieces,
+                                 Stream& stream) const {
+  const Rank me = communicator_->rank();
+  const std::int64_t piece = owned().size();
+  sends_.clear();
+  receives_.clear();
+  for (Rank peer{0}; peer.value < communicator_->size(); ++peer.value) {
+    if (peer == me) continue;
+    const std::int64_t place = static_cast<std::int64_t>(receives_.size()) * piece;
+    sends_.push_back({peer, bytes_in(flat, range_of(peer))});
+    receives_.push_back({peer, bytes_in(pieces, {place, place + piece})});
+  }
+  communicator_->exchange(sends_, receives_, stream);
+}
+
 void FlatShards::all_gather(TensorView flat, Stream& stream) const {
   check_flat(*this, flat, "all_gather of a flat space");
   const Rank me = communicator_->rank();
-  std::vector<SendMessage> sends;
-  std::vector<ReceiveMessage> receives;
+  sends_.clear();
+  receives_.clear();
   for (Rank peer{0}; peer.value < communicator_->size(); ++peer.value) {
     if (peer == me) continue;
-    sends.push_back({peer, bytes_in(flat, owned())});
-    receives.push_back({peer, bytes_in(flat, range_of(peer))});
+    sends_.push_back({peer, bytes_in(flat, owned())});
+    receives_.push_back({peer, bytes_in(flat, range_of(peer))});
   }
-  communicator_->exchange(sends, receives, stream);
+  communicator_->exchange(sends_, receives_, stream);
 }
 
 }  // namespace softmoe::parallel

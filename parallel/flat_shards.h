@@ -4,6 +4,7 @@
 // Rajbhandari et al., arXiv 1910.02054, sec. 5.1).
 
 #include <cstdint>
+#include <vector>
 
 #include "parallel/communicator.h"
 #include "runtime/device/arena.h"
@@ -11,6 +12,7 @@
 namespace softmoe::parallel {
 
 /// A flat space of `elements` numbers cut into one range per rank, equal but for the last ones.
+/// Its operations allocate nothing on the heap. Used by one thread.
 class FlatShards {
  public:
   struct Range {
@@ -35,8 +37,15 @@ class FlatShards {
   void all_gather(TensorView flat, Stream& stream) const;
 
  private:
+  /// Sends every rank its range of `flat` and receives the peers' numbers for the own range, into
+  /// `pieces` by rising rank.
+  void exchange_ranges(const TensorView& flat, const TensorView& pieces, Stream& stream) const;
+
   std::int64_t elements_;
   Communicator* communicator_;
+  // Of the exchange that is being called; kept for their memory alone.
+  mutable std::vector<SendMessage> sends_;
+  mutable std::vector<ReceiveMessage> receives_;
 };
 
 }  // namespace softmoe::parallel

@@ -59,6 +59,12 @@ RowExchange::RowExchange(Communicator& communicator, int cells_per_rank)
       cells_per_rank_(cells_per_rank),
       cell_begin_(static_cast<std::size_t>(cells_per_rank) + 1) {
   require(cells_per_rank >= 0, "a rank has a negative number of cells");
+  const auto most_blocks =
+      static_cast<std::size_t>(communicator.size()) * static_cast<std::size_t>(cells_per_rank);
+  to_.reserve(most_blocks);
+  from_.reserve(most_blocks);
+  sends_.reserve(most_blocks);
+  receives_.reserve(most_blocks);
 }
 
 void RowExchange::plan(std::span<const std::int32_t> count_PC) {

@@ -34,8 +34,8 @@ class CountGather {
 };
 
 /// The plan of one exchange and of its reverse. Rows are sent ordered by cell; they arrive ordered
-/// by (cell, source rank, order of sending), so the rows of a cell lie together. Holds its
-/// capacity: planning again allocates nothing after the largest plan so far.
+/// by (cell, source rank, order of sending), so the rows of a cell lie together. Room for the
+/// largest plan is taken at construction: planning and moving allocate nothing.
 class RowExchange {
  public:
   /// @param cells_per_rank cells [p * cells_per_rank, (p + 1) * cells_per_rank) live on rank p.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "runtime/base/errors.h"
 
@@ -18,13 +19,11 @@ void require_feasible(const RouterConfig& config, double total_mass, std::size_t
   if (fault) throw InvalidArgument("layer_means: " + *fault);
 }
 
-std::vector<double> softmax(std::span<const double> eta_L) {
+void softmax(std::span<const double> eta_L, std::span<double> pi_L) {
   const double largest = *std::max_element(eta_L.begin(), eta_L.end());
-  std::vector<double> pi_L;
-  for (const double eta : eta_L) pi_L.push_back(std::exp(eta - largest));
+  for (std::size_t l = 0; l < pi_L.size(); ++l) pi_L[l] = std::exp(eta_L[l] - largest);
   const double sum = std::accumulate(pi_L.begin(), pi_L.end(), 0.0);
   for (double& pi : pi_L) pi /= sum;
-  return pi_L;
 }
 
 // 1 / (1 + e^-x) in the form whose exponential cannot overflow.
@@ -101,35 +100,38 @@ std::optional<std::string> layer_means_fault(const RouterConfig& config, double 
 }
 
 std::vector<double> layer_means(const RouterConfig& config, double total_mass,
-                                std::span<const double> eta_L) {
+                                std::span<const double> eta_L, std::vector<double> memory) {
   require_feasible(config, total_mass, eta_L.size());
   const auto layers = static_cast<double>(eta_L.size());
+  std::vector<double> means = std::move(memory);
+  means.resize(eta_L.size());
   switch (config.layer_means) {
     case LayerMeans::uniform:
+      std::fill(means.begin(), means.end(), total_mass / layers);
       break;
-    case LayerMeans::simplex: {
-      std::vector<double> means = softmax(eta_L);
+    case LayerMeans::simplex:
+      softmax(eta_L, means);
       for (double& mean : means) mean = 1 + (total_mass - layers) * mean;
-      return means;
-    }
+      break;
     case LayerMeans::box: {
       const Box box(config, total_mass, eta_L);
-      std::vector<double> means(eta_L.size());
       for (std::size_t l = 0; l < means.size(); ++l) means[l] = box.mean(l);
-      return means;
+      break;
     }
   }
-  return std::vector<double>(eta_L.size(), total_mass / layers);
+  return means;
 }
 
 std::vector<double> layer_means_vjp(const RouterConfig& config, double total_mass,
-                                    std::span<const double> eta_L, std::span<const double> d_k_L) {
+                                    std::span<const double> eta_L, std::span<const double> d_k_L,
+                                    std::vector<double> memory) {
   require_feasible(config, total_mass, eta_L.size());
   require(d_k_L.size() == eta_L.size(), "layer_means_vjp wants one gradient for every layer");
-  std::vector<double> weights(eta_L.size(), 0.0);
+  std::vector<double> weights = std::move(memory);
+  weights.assign(eta_L.size(), 0.0);
   if (config.layer_means == LayerMeans::uniform) return weights;
   if (config.layer_means == LayerMeans::simplex) {
-    weights = softmax(eta_L);
+    softmax(eta_L, weights);
     const double free_mass = total_mass - static_cast<double>(eta_L.size());
     for (double& weight : weights) weight *= free_mass;
   } else {

@@ -19,15 +19,19 @@ namespace softmoe::router {
 /// k_l for every layer; the sum is K to rounding. simplex: k_l = 1 + (K - L) softmax(eta)_l
 /// (arXiv 2606.17952, as read second-hand); box: k_l = k_min + (k_max - k_min) sigmoid(eta_l - s).
 /// uniform: K / L, whatever eta is.
+/// @param memory  becomes the result, so that a step allocates nothing; what it holds is lost
 /// @throws InvalidArgument naming the limits if K is not feasible.
 [[nodiscard]] std::vector<double> layer_means(const RouterConfig& config, double total_mass,
-                                              std::span<const double> eta_L);
+                                              std::span<const double> eta_L,
+                                              std::vector<double> memory = {});
 
 /// The gradient of a loss by eta, from its gradient by every k_l.
 /// simplex: (K - L) pi_j (g_j - sum_l pi_l g_l); box: s_j (g_j - sum s_l g_l / sum s_l),
 /// s_l = (k_max - k_min) sigmoid'(eta_l - s); uniform: 0. The sum is 0.
+/// @param memory  as above
 [[nodiscard]] std::vector<double> layer_means_vjp(const RouterConfig& config, double total_mass,
                                                   std::span<const double> eta_L,
-                                                  std::span<const double> d_k_L);
+                                                  std::span<const double> d_k_L,
+                                                  std::vector<double> memory = {});
 
 }  // namespace softmoe::router

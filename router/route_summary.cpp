@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "runtime/base/errors.h"
 
@@ -25,7 +26,7 @@ void fill_loads(RouteSummary& summary, std::span<const std::int64_t> loads) {
 }  // namespace
 
 RouteSummary summarise(int num_experts, std::span<const std::int64_t> counts,
-                       std::span<const double> sums) {
+                       std::span<const double> sums, RouteSummary memory) {
   const CountPlaces places{num_experts};
   if (std::ssize(counts) != places.size() || std::ssize(sums) != kNumRouteSums) {
     throw InvalidArgument(
@@ -33,7 +34,8 @@ RouteSummary summarise(int num_experts, std::span<const std::int64_t> counts,
                     counts.size(), sums.size(), num_experts, places.size(), kNumRouteSums));
   }
   const auto count = [&](int place) { return counts[static_cast<std::size_t>(place)]; };
-  RouteSummary summary;
+  RouteSummary summary{.loads = std::move(memory.loads),
+                       .tokens_by_experts = std::move(memory.tokens_by_experts)};
   summary.tokens = count(places.tokens());
   summary.rows = count(places.rows());
   fill_loads(summary, counts.first(static_cast<std::size_t>(num_experts)));

@@ -38,9 +38,11 @@ struct RouteSummary {
 
 /// @param counts  of one layer, as RouteStatistics::counts, summed over ranks and micro-batches
 /// @param sums    likewise
+/// @param memory  its vectors become those of the result, so that a step allocates nothing; what
+///                it holds is lost
 /// @throws InvalidArgument naming the sizes if they are not those of num_experts.
 [[nodiscard]] RouteSummary summarise(int num_experts, std::span<const std::int64_t> counts,
-                                     std::span<const double> sums);
+                                     std::span<const double> sums, RouteSummary memory = {});
 
 /// The margin below which `share` of the tokens are, interpolated in the logarithm within a bin;
 /// the last bin's lower edge for what lies beyond. 0 without tokens.

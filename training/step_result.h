@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "budget/step_record.h"
@@ -33,6 +34,13 @@ struct StepResult {
   std::int64_t rows_sent_off_rank = 0;                ///< this rank
 
   [[nodiscard]] std::int64_t step() const { return record.step().value; }
+  /// As new, but the vectors keep their memory; what they hold is to be overwritten.
+  void restart() {
+    StepResult fresh;
+    fresh.record = std::move(record);
+    fresh.layers = std::move(layers);
+    *this = std::move(fresh);
+  }
 };
 
 }  // namespace softmoe::training

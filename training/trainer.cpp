@@ -1,6 +1,7 @@
 #include "training/trainer.h"
 
 #include <cmath>
+#include <utility>
 
 #include "parallel/reduce.h"
 #include "runtime/ops/elementwise.h"
@@ -33,29 +34,29 @@ Trainer::Trainer(const Parts& parts)
           "rank 0, and no other, has a governor");
 }
 
-StepResult Trainer::step(std::uint32_t requests) {
+const StepResult& Trainer::step(std::uint32_t requests) {
   const auto begin = Progress::Clock::now();
   parts_.work.progress.reset_seconds();
-  StepResult result;
+  result_.restart();
   const budget::ControlWord word = agree_on_word(requests);
-  run_lanes(word, result);
+  run_lanes(word);
   sum_gradients();
   if (gradient_probe_) gradient_probe_(dense_, expert_);
   const GlobalSums global = sum_over_ranks();
-  record(word, global, result);
-  update(global, result);
+  record(word, global);
+  update(global);
   parts_.model.routing().set_balance(global.counts, parts_.work.compute);
-  if (parts_.governor != nullptr) result.record_refused = parts_.governor->observe(result.record);
+  if (parts_.governor != nullptr) result_.record_refused = parts_.governor->observe(result_.record);
   next_step_ = Step(next_step_.value + 1);
 
   parts_.work.compute.synchronize();
   parts_.work.progress.enter(Phase::idle, 0);
   for (int phase = 0; phase < kNumPhases; ++phase) {
-    result.phase_seconds[static_cast<std::size_t>(phase)] =
+    result_.phase_seconds[static_cast<std::size_t>(phase)] =
         parts_.work.progress.seconds(static_cast<Phase>(phase));
   }
-  result.seconds = std::chrono::duration<double>(Progress::Clock::now() - begin).count();
-  return result;
+  result_.seconds = std::chrono::duration<double>(Progress::Clock::now() - begin).count();
+  return result_;
 }
 
 budget::ControlWord Trainer::agree_on_word(std::uint32_t requests) {
@@ -67,7 +68,7 @@ budget::ControlWord Trainer::agree_on_word(std::uint32_t requests) {
   return word;
 }
 
-void Trainer::run_lanes(const budget::ControlWord& word, StepResult& result) {
+void Trainer::run_lanes(const budget::ControlWord& word) {
   Stream& stream = parts_.work.compute;
   parts_.model.begin_step({.alpha = word.alpha, .lambda = word.lambda}, stream);
   parts_.model.parameters().zero_gradients(stream);
@@ -76,12 +77,12 @@ void Trainer::run_lanes(const budget::ControlWord& word, StepResult& result) {
   const int world = parts_.groups.topology.world;
   const int rank = parts_.groups.topology.rank.value;
   const int rounds = (parts_.config.lanes + world - 1) / world;
-  for (int round = 0; round < rounds; ++round) run_lane(round * world + rank, result);
+  for (int round = 0; round < rounds; ++round) run_lane(round * world + rank);
   parts_.model.routing().fold_layer_means_gradient(parts_.model.eta().value, parts_.model.eta(),
                                                    stream);
 }
 
-void Trainer::run_lane(int lane, StepResult& result) {
+void Trainer::run_lane(int lane) {
   const std::int64_t first_place = first_place_of_lane(next_step_.value, lane, parts_.config.lanes,
                                                        parts_.config.lane_sequences);
   lane_sequences_.clear();
@@ -102,8 +103,8 @@ void Trainer::run_lane(int lane, StepResult& result) {
       scalars_.tensor(DType::f64, {2}).rows(0, 1), parts_.work);
   for (int layer = 0; layer < parts_.model.config().moe_layers(); ++layer) {
     const experts::MoeTraffic traffic = parts_.model.moe(layer).traffic();
-    result.rows_received += traffic.rows_received;
-    result.rows_sent_off_rank += traffic.rows_sent_off_rank;
+    result_.rows_received += traffic.rows_received;
+    result_.rows_sent_off_rank += traffic.rows_sent_off_rank;
   }
 }
 
@@ -136,43 +137,48 @@ Trainer::GlobalSums Trainer::sum_over_ranks() {
   return global;
 }
 
-void Trainer::update(const GlobalSums& global, StepResult& result) {
+void Trainer::update(const GlobalSums& global) {
   Workspace& work = parts_.work;
   const double tokens = static_cast<double>(global.tokens);
-  result.gradient_norm = std::sqrt(global.gradient_square) / tokens;
-  result.rates = rates_at(parts_.optimizer, next_step_.value, parts_.config.steps);
+  result_.gradient_norm = std::sqrt(global.gradient_square) / tokens;
+  result_.rates = rates_at(parts_.optimizer, next_step_.value, parts_.config.steps);
   const double limit = parts_.optimizer.clip_norm;
-  if (limit > 0 && result.gradient_norm > limit) result.clip_factor = limit / result.gradient_norm;
+  if (limit > 0 && result_.gradient_norm > limit)
+    result_.clip_factor = limit / result_.gradient_norm;
   // The sums are the same numbers on every rank, so all of them skip together.
-  result.was_skipped = !std::isfinite(result.gradient_norm) || !std::isfinite(result.loss);
-  if (result.was_skipped) return;
+  result_.was_skipped = !std::isfinite(result_.gradient_norm) || !std::isfinite(result_.loss);
+  if (result_.was_skipped) return;
   model::ParameterStore& parameters = parts_.model.parameters();
   {
     const PhaseScope phase(work.progress, Phase::optimizer);
-    optimizer_.update(result.rates, result.clip_factor / tokens, work.compute);
+    optimizer_.update(result_.rates, result_.clip_factor / tokens, work.compute);
   }
   const PhaseScope phase(work.progress, Phase::gather);
   dense_.all_gather(parameters.values(Space::dense), work.compute);
   expert_.all_gather(parameters.values(Space::expert), work.compute);
 }
 
-void Trainer::record(const budget::ControlWord& word, const GlobalSums& global,
-                     StepResult& result) {
+void Trainer::record(const budget::ControlWord& word, const GlobalSums& global) {
   const model::RoutingState& routing = parts_.model.routing();
-  const int num_layers = parts_.model.config().moe_layers();
+  const auto layers = static_cast<std::size_t>(parts_.model.config().moe_layers());
   const double tokens = static_cast<double>(global.tokens);
-  result.loss = global.loss / tokens;
-  result.record.in_force = word;
-  result.record.tokens = global.tokens;
-  for (int layer = 0; layer < num_layers; ++layer) {
-    const double k = routing.means()[static_cast<std::size_t>(layer)];
-    const router::RouteSummary summary = routing.summarise(layer, global.counts, global.sums);
-    result.record.executed_L.push_back(summary.rows);
-    result.record.gain_L.push_back(summary.density);
-    result.record.boundary_mass_L.push_back(summary.boundary_mass);
-    result.record.soft_mass_L.push_back(k);
-    result.balance_loss += summary.balance_loss + summary.z_loss;
-    result.layers.push_back(summary);
+  result_.loss = global.loss / tokens;
+  budget::StepRecord& record = result_.record;
+  record.in_force = word;
+  record.tokens = global.tokens;
+  record.executed_L.resize(layers);
+  for (auto* numbers_L : {&record.gain_L, &record.boundary_mass_L, &record.soft_mass_L})
+    numbers_L->resize(layers);
+  result_.layers.resize(layers);
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    router::RouteSummary& summary = result_.layers[layer];
+    summary =
+        routing.summarise(static_cast<int>(layer), global.counts, global.sums, std::move(summary));
+    record.executed_L[layer] = summary.rows;
+    record.gain_L[layer] = summary.density;
+    record.boundary_mass_L[layer] = summary.boundary_mass;
+    record.soft_mass_L[layer] = routing.means()[layer];
+    result_.balance_loss += summary.balance_loss + summary.z_loss;
   }
 }
 

@@ -43,8 +43,10 @@ class Trainer {
   /// In this order, whatever W and P: every lane's gradients are sums over its tokens; they are
   /// summed over ranks; divided once by the global number of tokens; the norm is taken over owned
   /// elements; clipped; and each owner updates its range.
+  /// Once the first two steps have taken what they need, a step allocates nothing.
   /// @param requests bits of budget::Request that this process asks for; read on rank 0
-  StepResult step(std::uint32_t requests);
+  /// @return what the step did, valid until the next one
+  const StepResult& step(std::uint32_t requests);
 
   /// The step that step() will run next.
   [[nodiscard]] Step next_step() const { return next_step_; }
@@ -66,12 +68,12 @@ class Trainer {
   };
 
   [[nodiscard]] budget::ControlWord agree_on_word(std::uint32_t requests);
-  void run_lanes(const budget::ControlWord& word, StepResult& result);
-  void run_lane(int lane, StepResult& result);
+  void run_lanes(const budget::ControlWord& word);
+  void run_lane(int lane);
   void sum_gradients();
   [[nodiscard]] GlobalSums sum_over_ranks();
-  void update(const GlobalSums& global, StepResult& result);
-  void record(const budget::ControlWord& word, const GlobalSums& global, StepResult& result);
+  void update(const GlobalSums& global);
+  void record(const budget::ControlWord& word, const GlobalSums& global);
 
   Parts parts_;
   SequenceOrder order_;
@@ -80,6 +82,7 @@ class Trainer {
   parallel::FlatShards expert_;
   model::AdamwOptimizer optimizer_;
   Step next_step_;
+  StepResult result_;
   std::vector<std::int64_t> lane_sequences_;
   DeviceBuffer scalars_;  ///< f64: loss, squared norm of the gradient
   HostBuffer<std::int64_t> landed_counts_;

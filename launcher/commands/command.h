@@ -18,6 +18,9 @@ struct RunOptions {
 };
 
 [[nodiscard]] ExitCode train(const RunOptions& options);
+/// Every key of the configuration with default, limits and meaning, as docs/configuration.md has
+/// it.
+[[nodiscard]] ExitCode print_keys();
 
 struct EvalOptions {
   std::string model;                   ///< run folder or model file

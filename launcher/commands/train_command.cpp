@@ -1,5 +1,8 @@
+#include <fmt/format.h>
+
 #include "launcher/commands/command.h"
 #include "launcher/run/training_run.h"
+#include "runtime/config/describe.h"
 
 namespace softmoe::launcher {
 
@@ -11,6 +14,11 @@ ExitCode train(const RunOptions& options) {
                       options.overrides, environment.world());
   TrainingRun run(loaded, environment);
   return run.run();
+}
+
+ExitCode print_keys() {
+  fmt::print("{}", config::describe<RunConfig>(config::TableFormat::markdown));
+  return ExitCode::done;
 }
 
 }  // namespace softmoe::launcher

@@ -31,6 +31,14 @@ constexpr const char* kFooter =
     "74 input/output error, 75 saved or a peer lost: restart, 78 configuration or number of "
     "ranks.\n";
 
+/// In words of ours: the library's own range names the largest double.
+CLI::Validator at_least_zero() {
+  return {[](const std::string& text) {
+            return std::string(text.starts_with('-') ? "must be 0 or more" : "");
+          },
+          ""};
+}
+
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
   command
       .add_option("overrides", overrides, "key=value above the file, for instance model.layers=6")
@@ -47,13 +55,18 @@ void add_train(CLI::App& app, Parsed& parsed) {
   CLI::App* command = app.add_subcommand("train", "train a model");
   command->add_option("-c,--config", options.config_path,
                       "YAML file; without it the defaults hold");
+  const CLI::Option* keys =
+      command->add_flag("--keys")->description("print every key with default and meaning");
   add_world(*command, options.expect_world);
   add_overrides(*command, options.overrides);
   command->footer(
       "Examples:\n"
       "  softmoe train --config configs/demo.yaml\n"
       "  mpirun -n 2 softmoe train --config configs/demo.yaml training.steps=100 budget.total=6\n");
-  command->callback([&parsed] { parsed.action = [&parsed] { return train(parsed.train); }; });
+  command->callback([&parsed, keys] {
+    parsed.action = [&parsed] { return train(parsed.train); };
+    if (keys->count() > 0) parsed.action = print_keys;
+  });
 }
 
 void add_eval(CLI::App& app, Parsed& parsed) {
@@ -61,7 +74,7 @@ void add_eval(CLI::App& app, Parsed& parsed) {
   CLI::App* command = app.add_subcommand("eval", "mean loss of a saved model on validation tokens");
   command->add_option("model", options.model, "run folder or model file")->required();
   command->add_option("--sequences", options.sequences, "so many of them; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least_zero());
   add_world(*command, options.expect_world);
   add_overrides(*command, options.overrides);
   command->footer(
@@ -78,7 +91,7 @@ void add_generate(CLI::App& app, Parsed& parsed) {
   command->add_option("--prompt", options.prompt,
                       "text to continue; empty: the start of a document");
   command->add_option("--tokens", options.tokens, "at most so many more")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least_zero())
       ->capture_default_str();
   command->add_option("--temperature", options.temperature, "0 takes the likeliest token")
       ->capture_default_str();
@@ -135,9 +148,8 @@ void report(const std::exception& error, int rank) {
 }
 
 int run_action(const std::function<ExitCode()>& action) {
-  int rank = 0;
+  const int rank = launched_rank(lookup_environment);
   try {
-    rank = read_environment(std::nullopt, lookup_environment).rank;
     return static_cast<int>(action());
   } catch (const std::exception& error) {
     report(error, rank);

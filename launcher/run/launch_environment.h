@@ -14,8 +14,11 @@ struct LaunchEnvironment {
   [[nodiscard]] int world() const { return expected ? expected->size : 1; }
 };
 
+/// The number that the launcher gave this process; 0 if nobody did.
+[[nodiscard]] int launched_rank(const parallel::EnvironmentLookup& environment);
+
 /// @param expect_world value of --expect-world
-/// @throws ConfigError if the environment makes no sense
+/// @throws ConfigError if the environment makes no sense, or mpirun started another number of ranks
 [[nodiscard]] LaunchEnvironment read_environment(std::optional<int> expect_world,
                                                  const parallel::EnvironmentLookup& environment);
 

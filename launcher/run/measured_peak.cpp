@@ -12,7 +12,7 @@ namespace softmoe::launcher {
 
 double measure_peak_flops(parallel::Communicator& world, Workspace& work) {
   constexpr std::int64_t kSize = 768;
-  constexpr int kRepeats = 8;
+  constexpr int kRepeats = 32;
   const ArenaScope scope(work.scratch);
   std::array<TensorView, 3> matrices;
   for (TensorView& matrix : matrices) {

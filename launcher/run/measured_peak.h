@@ -6,7 +6,7 @@
 namespace softmoe::launcher {
 
 /// Floating-point operations per second of large fp32 matrix products, all ranks at once: what a
-/// step is compared with. Takes about a tenth of a second. Collective.
+/// step is compared with. Takes a few tenths of a second. Collective.
 [[nodiscard]] double measure_peak_flops(parallel::Communicator& world, Workspace& work);
 
 }  // namespace softmoe::launcher

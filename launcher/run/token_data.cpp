@@ -1,5 +1,7 @@
 #include "launcher/run/token_data.h"
 
+#include <fmt/format.h>
+
 #include <string_view>
 
 namespace softmoe::launcher {
@@ -39,6 +41,12 @@ TokenData open_token_data(storage::FileSystem& files, const training::DataConfig
             .pieces = {}};
   }
   const storage::Path folder = config.corpus;
+  if (!files.exists(folder / training::kCorpusInfoFile)) {
+    throw StorageError(StorageError::Kind::missing,
+                       fmt::format("there is no corpus in '{}' (data.corpus): build one with "
+                                   "`softmoe data build --from TEXTS --to {}`, or name another",
+                                   folder.string(), folder.string()));
+  }
   training::CorpusInfo corpus = training::read_corpus_info(files, folder);
   training::check_vocabulary(corpus, vocabulary);
   return {.train = source(within(folder, corpus.train.files)),

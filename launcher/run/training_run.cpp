@@ -128,7 +128,7 @@ void TrainingRun::announce() {
 bool TrainingRun::train_until_stopped() {
   const training::TrainingConfig& training = config_.training;
   while (trainer_.next_step().value < training.steps) {
-    const training::StepResult result = trainer_.step(signals_.requests());
+    const training::StepResult& result = trainer_.step(signals_.requests());
     last_word_ = result.record.in_force;
     if (is_root()) log(result);
     const std::int64_t done = trainer_.next_step().value;

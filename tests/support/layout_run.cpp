@@ -107,7 +107,7 @@ LayoutTrace run_layout(const LayoutOptions& options, parallel::Communicator& wor
     }
   });
   for (std::int64_t step = 0; step < options.steps; ++step) {
-    const training::StepResult result = trainer.step(/*requests=*/0);
+    const training::StepResult& result = trainer.step(/*requests=*/0);
     trace.losses.push_back(result.loss);
     trace.gradient_norms.push_back(result.gradient_norm);
     trace.executed.push_back(result.record.executed_L[0] + result.record.executed_L[1]);

@@ -1,0 +1,102 @@
+// The rules across sections, and the page that lists every key.
+
+#include "launcher/run/run_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "launcher/run/exit_code.h"
+#include "runtime/config/describe.h"
+#include "runtime/config/resolved_yaml.h"
+
+namespace softmoe::launcher {
+namespace {
+
+using testing::HasSubstr;
+
+/// The message with which a configuration is refused; empty if it is accepted.
+std::string refusal(const std::string& yaml, const std::vector<std::string>& overrides = {},
+                    int world = 1) {
+  try {
+    (void)load_run_config(config::Source::text(yaml, "run.yaml"), overrides, world);
+    return "";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
+TEST(RunConfig, AcceptsItsDefaults) {
+  EXPECT_EQ(refusal(""), "");
+}
+
+TEST(RunConfig, RefusesABudgetBelowTheFloorAtItsPlace) {
+  const std::string message = refusal("model:\n  layers: 6\nbudget:\n  total: 5\n");
+
+  EXPECT_THAT(message, HasSubstr("run.yaml:4:3"));
+  EXPECT_THAT(message, HasSubstr("budget.total"));
+}
+
+TEST(RunConfig, RefusesABudgetAboveTheCaps) {
+  EXPECT_THAT(refusal("", {"budget.total=40", "model.router.total_mass=8"}),
+              HasSubstr("budget.total"));
+}
+
+TEST(RunConfig, RefusesASoftMassThatTheSimplexCannotSpread) {
+  EXPECT_THAT(refusal("", {"model.router.total_mass=30", "budget.total=8"}),
+              HasSubstr("model.router.total_mass"));
+}
+
+TEST(RunConfig, RefusesExpertsThatRanksDoNotDivide) {
+  const std::string message = refusal("model:\n  experts:\n    num_experts: 9\n", {}, /*world=*/2);
+
+  EXPECT_THAT(message, HasSubstr("run.yaml:3:5"));
+  EXPECT_THAT(message, HasSubstr("8 or 10"));
+}
+
+TEST(RunConfig, RefusesGroupsThatDoNotDivideTheWorld) {
+  EXPECT_THAT(refusal("", {"parallel.expert_parallel=3"}, /*world=*/4),
+              HasSubstr("parallel.expert_parallel"));
+}
+
+TEST(RunConfig, RefusesCostsForAnotherNumberOfLayers) {
+  EXPECT_THAT(refusal("", {"budget.layer_costs=[1, 2]"}), HasSubstr("budget.layer_costs"));
+}
+
+TEST(RunConfig, SurvivesItsOwnResolvedDocument) {
+  const std::vector<std::string> overrides = {"model.layers=6", "budget.total=11.5",
+                                              "training.seed=7"};
+  const auto first = load_run_config(config::Source::none(), overrides, 1);
+
+  const std::string yaml = config::resolved_yaml(first);
+  const auto second = load_run_config(config::Source::text(yaml), {}, 1);
+
+  EXPECT_EQ(second.value.model.layers, 6);
+  EXPECT_EQ(second.value.total_budget(), 11.5);
+  EXPECT_EQ(second.value.training.seed, 7U);
+}
+
+TEST(RunConfig, IsDescribedByThePageInDocs) {
+  std::ifstream file(SOFTMOE_SOURCE_DIR "/docs/configuration.md");
+  std::stringstream page;
+  page << file.rdbuf();
+
+  EXPECT_THAT(page.str(), HasSubstr(config::describe<RunConfig>(config::TableFormat::markdown)))
+      << "write it anew: softmoe train --keys";
+}
+
+TEST(ExitCodes, FollowTheKindOfError) {
+  EXPECT_EQ(exit_code_of(ConfigError("")), ExitCode::configuration);
+  EXPECT_EQ(exit_code_of(CommError("")), ExitCode::restart);
+  EXPECT_EQ(exit_code_of(StorageError(StorageError::Kind::missing, "")), ExitCode::input_missing);
+  EXPECT_EQ(exit_code_of(StorageError(StorageError::Kind::bad_format, "")), ExitCode::bad_data);
+  EXPECT_EQ(exit_code_of(StorageError(StorageError::Kind::cannot_write, "")),
+            ExitCode::cannot_write);
+  EXPECT_EQ(exit_code_of(StorageError(StorageError::Kind::io, "")), ExitCode::io);
+  EXPECT_EQ(exit_code_of(InternalError("")), ExitCode::internal);
+}
+
+}  // namespace
+}  // namespace softmoe::launcher

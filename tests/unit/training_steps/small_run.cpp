@@ -1,0 +1,87 @@
+#include "tests/unit/training_steps/small_run.h"
+
+#include <utility>
+
+#include "runtime/base/philox.h"
+
+namespace softmoe::test {
+
+namespace {
+
+training::TokenSource write_and_open(storage::FileSystem& files, const storage::Path& path,
+                                     const RunPlan& plan) {
+  training::TokenFileWriter writer(files, path, training::TokenFormat::llmc, plan.model.vocabulary);
+  writer.append(plan.tokens);
+  writer.finish();
+  return {training::TokenStream(files, {path}, training::TokenFormat::llmc), plan.model.positions,
+          plan.model.vocabulary};
+}
+
+}  // namespace
+
+RunPlan small_plan() {
+  RunPlan plan;
+  plan.model.vocabulary = 37;
+  plan.model.positions = 16;
+  plan.model.layers = 3;
+  plan.model.dense_layers = 1;
+  plan.model.hidden = 24;
+  plan.model.heads = 4;
+  plan.model.kv_heads = 2;
+  plan.model.dense_inner = 32;
+  plan.model.shared_inner = 8;
+  plan.model.experts = {.num_experts = 8, .inner = 20};
+  plan.training = {.steps = 50, .lanes = 4, .lane_sequences = 4};
+  plan.optimizer = {.learning_rate = 3e-3, .warmup_steps = 5, .layer_means_freeze = 0.1};
+  plan.set_points.budget = 4.0;
+  plan.tokens = chained_tokens(6000, plan.model.vocabulary);
+  return plan;
+}
+
+std::vector<std::int32_t> chained_tokens(std::int64_t count, int vocabulary) {
+  std::vector<std::int32_t> tokens;
+  std::int32_t last = 1;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto words =
+        philox({.seed = 77, .purpose = RandomPurpose::test}, static_cast<std::uint64_t>(i));
+    const bool is_surprise = words[0] % 4 == 0;
+    last = is_surprise
+               ? static_cast<std::int32_t>(words[1] % static_cast<std::uint32_t>(vocabulary))
+               : (last * 5 + 3) % vocabulary;
+    tokens.push_back(last);
+  }
+  return tokens;
+}
+
+SmallRun::SmallRun(RunPlan plan, parallel::Communicator& world, Workspace& work)
+    : plan_(std::move(plan)),
+      work_(&work),
+      source_(write_and_open(files_, directory_ / "tokens.bin", plan_)),
+      groups_(parallel::make_groups(world, /*expert_parallel=*/world.size())),
+      model_({.config = plan_.model,
+              .ep = *groups_.ep,
+              .total_mass = plan_.set_points.budget,
+              .seed = plan_.training.seed},
+             work.compute.device(), work.compute),
+      governor_(plan_.set_points, link_),
+      trainer_({.config = plan_.training,
+                .optimizer = plan_.optimizer,
+                .model = model_,
+                .groups = groups_,
+                .source = source_,
+                .work = work,
+                .governor = world.rank() == Rank(0) ? &governor_ : nullptr}) {}
+
+SmallRun::~SmallRun() {
+  work_->compute.synchronize();
+  work_->exchange.synchronize();
+}
+
+std::vector<float> SmallRun::values(model::Space space) {
+  HostBuffer<float> landed;
+  const HostCopy<float> copy(model_.parameters().values(space).as<float>(), landed, work_->compute);
+  const auto numbers = copy.wait();
+  return {numbers.begin(), numbers.end()};
+}
+
+}  // namespace softmoe::test
