@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <functional>
 #include <thread>
 
 #include "launcher/commands/command.h"
 #include "launcher/run/launch_environment.h"
+#include "launcher/run/together.h"
 #include "parallel/mpi/mpi_session.h"
 
 namespace softmoe::launcher {
@@ -129,22 +129,18 @@ void add_data(CLI::App& app, Parsed& parsed) {
       [&parsed] { parsed.action = [&parsed] { return inspect_data(parsed.inspect_path); }; });
 }
 
-/// How long a rank waits for one that has more to say. The launcher ends a job with the first rank
-/// that fails, and takes its code.
-constexpr std::chrono::seconds kOthersFirst{2};
-
 /// Reports an error once where all ranks fail alike, and by rank where one does.
 void report(const std::exception& error, int rank) {
   // What the user did wrong fails on every rank: rank 0 says it, and that is the end of the others.
   const bool is_alike = dynamic_cast<const ConfigError*>(&error) != nullptr ||
                         dynamic_cast<const StorageError*>(&error) != nullptr;
-  if (is_alike && rank != 0) std::this_thread::sleep_for(kOthersFirst);
+  // A lost peer is a consequence: the code of the job is that of the cause, if it has one.
+  const bool is_consequence = dynamic_cast<const CommError*>(&error) != nullptr;
+  if (rank != 0 && (is_alike || is_consequence)) std::this_thread::sleep_for(kOthersFirst);
   fmt::print(stderr, "{}{}\n", rank == 0 ? "softmoe: " : fmt::format("softmoe: rank {}: ", rank),
              error.what());
   std::fflush(stderr);
-  // A lost peer is a consequence: the code of the job is that of the cause, if it has one.
-  const bool is_consequence = dynamic_cast<const CommError*>(&error) != nullptr;
-  if (is_consequence) std::this_thread::sleep_for(kOthersFirst);
+  if (rank == 0 && is_consequence) std::this_thread::sleep_for(kOthersFirst);
 }
 
 int run_action(const std::function<ExitCode()>& action) {

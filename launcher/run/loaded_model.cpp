@@ -1,5 +1,7 @@
 #include "launcher/run/loaded_model.h"
 
+#include "launcher/run/together.h"
+
 namespace softmoe::launcher {
 
 namespace {
@@ -22,9 +24,11 @@ LoadedModel::LoadedModel(const ModelChoice& choice) {
                                              .total_mass = info_.routing.total_mass,
                                              .seed = loaded_.value.training.seed},
                  session_->device(), session_->work().compute);
-  training::load_model(
-      {.model = *model_, .groups = session_->groups(), .files = files_, .work = session_->work()},
-      path);
+  fail_after_root(*session_, [&] {
+    training::load_model(
+        {.model = *model_, .groups = session_->groups(), .files = files_, .work = session_->work()},
+        path);
+  });
 }
 
 }  // namespace softmoe::launcher

@@ -50,6 +50,8 @@ void agree(const std::optional<Refusal>& mine, RankSession& session) {
   message.resize(static_cast<std::size_t>(*first - 1));
   parallel::broadcast_on_host(std::as_writable_bytes(std::span(&code, 1)), source, world, stream);
   parallel::broadcast_on_host(std::as_writable_bytes(std::span(message)), source, world, stream);
+  // See fail_after_root().
+  if (!session.is_root()) std::this_thread::sleep_for(kOthersFirst);
   throw_error(code,
               source == Rank(0) ? message : fmt::format("rank {}: {}", source.value, message));
 }

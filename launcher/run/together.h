@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -10,6 +12,22 @@
 #include "runtime/base/errors.h"
 
 namespace softmoe::launcher {
+
+/// How long a rank waits for one that has more to say. The launcher ends a job with the first rank
+/// that fails, and takes its code.
+inline constexpr std::chrono::seconds kOthersFirst{2};
+
+/// Makes a collective call that fails on all ranks alike. If it does, rank 0 leaves first: it could
+/// otherwise take the others' leaving for the error, while it still is in the call.
+template <class Action>
+void fail_after_root(RankSession& session, Action&& action) {
+  try {
+    action();
+  } catch (const StorageError&) {
+    if (!session.is_root()) std::this_thread::sleep_for(kOthersFirst);
+    throw;
+  }
+}
 
 /// What the user has to hear about, in a form that travels between ranks.
 struct Refusal {

@@ -188,9 +188,11 @@ void TrainingRun::save() {
                                             config_.training.seed)};
   }
   const storage::Path path = is_root() ? folder_->model() : storage::Path();
-  training::save_model(
-      {.model = model_, .groups = session_.groups(), .files = files_, .work = session_.work()},
-      info, path);
+  fail_after_root(session_, [&] {
+    training::save_model(
+        {.model = model_, .groups = session_.groups(), .files = files_, .work = session_.work()},
+        info, path);
+  });
   if (is_root()) folder_->add_event(training::event_json("saved", trainer_.next_step().value, ""));
 }
 

@@ -52,8 +52,10 @@ TEST(BadConfig, IsNamedInEachOfItsForms) {
       {"model:\n  layers: 2\n  layers: 3\n", "bad.yaml:3:3: error: duplicate key 'model.layers'"},
       {"model:\n\tlayers: 2\n", "bad.yaml:2:1: error:"},
       {"model: 3\n", "bad.yaml:1:8: error:"},
-      {"model:\n  layers: three\n", "bad.yaml:2:11: error: model.layers:"},
-      {"model:\n  layers: -1\n", "bad.yaml:2:11: error: model.layers:"},
+      {"model:\n  layers: three\n",
+       "bad.yaml:2:11: error: 'model.layers' is 'three', but must be a whole"},
+      {"model:\n  layers: -1\n",
+       "bad.yaml:2:11: error: 'model.layers' is '-1', but must be from 1"},
       {"model:\n  heads: 3\n", "hidden / heads"}};
 
   for (const auto& [yaml, message] : forms) {
