@@ -25,7 +25,7 @@ target_compile_options(softmoe_compiler INTERFACE
 
 if(SOFTMOE_SANITIZE)
   target_compile_options(softmoe_compiler INTERFACE
-    -fsanitize=${SOFTMOE_SANITIZE} -fno-omit-frame-pointer -O1 -g)
+    -fsanitize=${SOFTMOE_SANITIZE} -fno-omit-frame-pointer -O1 -g1)
   if(SOFTMOE_SANITIZE MATCHES "undefined")
     target_compile_options(softmoe_compiler INTERFACE -fno-sanitize-recover=undefined)
   endif()

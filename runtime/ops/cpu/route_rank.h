@@ -19,7 +19,8 @@ template <class Condition>
 }
 
 /// The wanted-th largest score of every row: at least `wanted` scores reach it, and fewer exceed
-/// it. Infinite where nothing is wanted. @param wanted  at most `columns`
+/// it. Infinite where nothing is wanted; minus infinity where NaNs leave too few scores.
+/// @param wanted  at most `columns`
 [[gnu::noinline]] inline Lanes value_of_rank(const Lanes* scores_C, std::int64_t columns,
                                              LaneInts wanted) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -34,8 +35,8 @@ template <class Condition>
     Lanes low = all_lanes(kInfinity);
     Lanes high = all_lanes(-kInfinity);
     for (std::int64_t i = 0; i < columns; ++i) {
-      low = lane_min(low, scores_C[i]);
-      high = lane_max(high, scores_C[i]);
+      low = lane_min(scores_C[i], low);
+      high = lane_max(scores_C[i], high);
     }
     LaneInts reached{};
     for (int round = 0; round < 24 && any_lane(~done & (wanted - reached > 2)); ++round) {
@@ -58,7 +59,7 @@ template <class Condition>
     for (std::int64_t i = 0; i < columns; ++i) {
       const LaneInts reaches = scores_C[i] >= value;
       count -= reaches;
-      next = reaches ? next : lane_max(next, scores_C[i]);
+      next = reaches ? next : lane_max(scores_C[i], next);  // in this order a NaN is passed over
     }
     // Minus infinity: the row has NaNs and runs out of scores.
     done |= (count >= wanted) | (value == -kInfinity);

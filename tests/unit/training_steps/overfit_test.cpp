@@ -24,8 +24,7 @@ TEST(Overfit, FourSequencesOfRandomTokensAreLearnedByHeart) {
     for (std::int64_t step = 1; step < plan.training.steps; ++step) last = run.step().loss;
 
     EXPECT_GT(first, 3.0);  // log 37 = 3.6: it knew nothing
-    EXPECT_LT(last, 0.05);
-    std::printf("OVERFIT %g %g\n", first, last);
+    EXPECT_LT(last, 0.05);  // measured: 0.022 nats per token
   });
 }
 

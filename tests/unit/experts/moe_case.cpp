@@ -1,0 +1,164 @@
+#include "tests/unit/experts/moe_case.h"
+
+#include "tests/support/local_world.h"
+#include "tests/support/numbers.h"
+
+namespace softmoe::test {
+
+namespace {
+
+std::vector<double> slice(const std::vector<double>& values, std::int64_t begin, std::int64_t end) {
+  return {values.begin() + begin, values.begin() + end};
+}
+
+void append(std::vector<double>& to, const std::vector<double>& values) {
+  to.insert(to.end(), values.begin(), values.end());
+}
+
+void add(std::vector<double>& to, const std::vector<double>& values) {
+  to.resize(values.size(), 0.0);
+  for (std::size_t i = 0; i < values.size(); ++i) to[i] += values[i];
+}
+
+/// One rank's part of a case, in storage of T.
+template <class T>
+class RankOfCase {
+ public:
+  RankOfCase(const MoeCase& of, parallel::Communicator& ep, OnDevice& on)
+      : case_(of),
+        numbers_(of),
+        on_(on),
+        ep_(ep),
+        placement_(of.num_experts, ep.size()),
+        tokens_(of.tokens_P[static_cast<std::size_t>(ep.rank().value)]) {
+    for (int rank = 0; rank < ep.rank().value; ++rank)
+      first_token_ += of.tokens_P[static_cast<std::size_t>(rank)];
+  }
+
+  MoeOutcome run() {
+    const experts::MoeWeights weights = upload_weights();
+    const Shape tokens{tokens_, case_.hidden};
+    const TensorView y_TH = upload(of_tokens(numbers_.before_TH), tokens);
+    const TensorView d_x_TH = upload(of_tokens(numbers_.before_TH), tokens);
+    const TensorView d_k = on_.upload(std::vector<double>{0.0}, {1});
+    experts::MoeLayer layer(case_.router, placement_, ep_);
+
+    layer.forward(
+        weights, upload(of_tokens(numbers_.x_TH), tokens), y_TH,
+        {.setting = {.layer = 0, .k = case_.k}, .tokens = {.seed = 1, .first_token = first_token_}},
+        statistics(), on_.work);
+    MoeOutcome out{.y_TH = download(y_TH)};
+    read_plan(layer.plan(), out);
+    layer.backward(weights, upload(of_tokens(numbers_.d_y_TH), tokens), d_x_TH, d_k, on_.work);
+
+    out.d_x_TH = download(d_x_TH);
+    out.d_gate_up_E2FH = download(weights.ffn.gate_up_e2FH.gradient);
+    out.d_down_EHF = download(weights.ffn.down_eHF.gradient);
+    out.d_router_EH = download(weights.router_EH.gradient);
+    out.d_gain = download(weights.gain_1.gradient)[0];
+    out.d_k = on_.download<double>(d_k)[0];
+    out.traffic_P = {layer.traffic()};
+    return out;
+  }
+
+ private:
+  TensorView upload(const std::vector<double>& values, Shape shape) {
+    return on_.upload(std::vector<T>(values.begin(), values.end()), shape);
+  }
+  std::vector<double> download(TensorView tensor) {
+    const std::vector<T> values = on_.template download<T>(tensor);
+    return {values.begin(), values.end()};
+  }
+  Parameter parameter(const std::vector<double>& values, Shape shape) {
+    return {upload(values, shape), upload(std::vector<double>(values.size(), 0.0), shape)};
+  }
+  [[nodiscard]] std::vector<double> of_tokens(const std::vector<double>& values_TH) const {
+    return slice(values_TH, first_token_ * case_.hidden, (first_token_ + tokens_) * case_.hidden);
+  }
+
+  experts::MoeWeights upload_weights() {
+    const std::int64_t here = placement_.experts_per_rank();
+    const std::int64_t first = placement_.first_on(ep_.rank()).value;
+    const std::int64_t size = case_.hidden * case_.inner;
+    const auto of_experts = [&](const std::vector<double>& values, std::int64_t each) {
+      return slice(values, first * each, (first + here) * each);
+    };
+    return {.router_EH = parameter(numbers_.router_EH, {case_.num_experts, case_.hidden}),
+            .gain_1 = parameter({1.3}, {1}),
+            .ffn = {.gate_up_e2FH = parameter(of_experts(numbers_.gate_up_E2FH, 2 * size),
+                                              {here, 2 * case_.inner, case_.hidden}),
+                    .down_eHF = parameter(of_experts(numbers_.down_EHF, size),
+                                          {here, case_.hidden, case_.inner})}};
+  }
+
+  router::RouteStatistics statistics() {
+    const int counts = router::CountPlaces{case_.num_experts}.size();
+    return {.counts = on_.upload(std::vector<std::int64_t>(static_cast<std::size_t>(counts))),
+            .sums = on_.upload(std::vector<double>(router::kNumRouteSums))};
+  }
+
+  void read_plan(const router::RoutePlan& plan, MoeOutcome& out) {
+    const auto begin_T1 = on_.download(plan.row_begin_T1);
+    for (std::size_t t = 0; t + 1 < begin_T1.size(); ++t)
+      out.experts_run_T.push_back(begin_T1[t + 1] - begin_T1[t]);
+    out.expert_N = on_.download(plan.expert_N);
+    out.expert_N.resize(static_cast<std::size_t>(begin_T1.back()));
+    out.gate_N = download(plan.gate_N);
+    out.gate_N.resize(out.expert_N.size());
+  }
+
+  const MoeCase& case_;
+  MoeNumbers numbers_;
+  OnDevice& on_;
+  parallel::Communicator& ep_;
+  experts::ExpertPlacement placement_;
+  std::int64_t tokens_;
+  std::int64_t first_token_ = 0;
+};
+
+MoeOutcome put_together(const std::vector<MoeOutcome>& ranks) {
+  MoeOutcome all;
+  for (const MoeOutcome& rank : ranks) {
+    append(all.y_TH, rank.y_TH);
+    append(all.d_x_TH, rank.d_x_TH);
+    append(all.d_gate_up_E2FH, rank.d_gate_up_E2FH);
+    append(all.d_down_EHF, rank.d_down_EHF);
+    append(all.gate_N, rank.gate_N);
+    add(all.d_router_EH, rank.d_router_EH);
+    all.d_gain += rank.d_gain;
+    all.d_k += rank.d_k;
+    all.experts_run_T.insert(all.experts_run_T.end(), rank.experts_run_T.begin(),
+                             rank.experts_run_T.end());
+    all.expert_N.insert(all.expert_N.end(), rank.expert_N.begin(), rank.expert_N.end());
+    all.traffic_P.push_back(rank.traffic_P.front());
+  }
+  return all;
+}
+
+}  // namespace
+
+MoeNumbers::MoeNumbers(const MoeCase& of)
+    : x_TH(normal_numbers<double>(of.tokens() * of.hidden, 11)),
+      before_TH(normal_numbers<double>(of.tokens() * of.hidden, 12)),
+      d_y_TH(normal_numbers<double>(of.tokens() * of.hidden, 13)),
+      router_EH(normal_numbers<double>(of.num_experts * of.hidden, 14, 0.5)),
+      gate_up_E2FH(normal_numbers<double>(of.num_experts * 2 * of.inner * of.hidden, 15, 0.5)),
+      down_EHF(normal_numbers<double>(of.num_experts * of.hidden * of.inner, 16, 0.5)) {
+  if (of.favour_E.empty()) return;
+  // The first element of every token is 1, so an expert's first router weight is its bias.
+  for (std::int64_t t = 0; t < of.tokens(); ++t) x_TH[static_cast<std::size_t>(t * of.hidden)] = 1;
+  for (std::int64_t e = 0; e < of.num_experts; ++e) {
+    router_EH[static_cast<std::size_t>(e * of.hidden)] += of.favour_E[static_cast<std::size_t>(e)];
+  }
+}
+
+MoeOutcome run_moe(const MoeCase& of) {
+  std::vector<MoeOutcome> ranks(of.tokens_P.size());
+  run_ranks(static_cast<int>(ranks.size()), [&](parallel::Communicator& ep, OnDevice& on) {
+    MoeOutcome& mine = ranks[static_cast<std::size_t>(ep.rank().value)];
+    visit_float(of.dtype, [&]<class T>() { mine = RankOfCase<T>(of, ep, on).run(); });
+  });
+  return put_together(ranks);
+}
+
+}  // namespace softmoe::test
