@@ -318,7 +318,7 @@ TEST(CorpusInfo, ComparesItsVocabularyWithTheModels) {
   EXPECT_NO_THROW(check_vocabulary(info, 512));
   EXPECT_THAT([&] { check_vocabulary(info, 399); },
               ThrowsMessage<ConfigError>(
-                  AllOf(HasSubstr("400"), HasSubstr("399"), HasSubstr("model.vocab_size"))));
+                  AllOf(HasSubstr("400"), HasSubstr("399"), HasSubstr("model.vocabulary"))));
 }
 
 TEST(CorpusInfo, ThatIsMissingOrDamagedIsAnError) {

@@ -1,5 +1,6 @@
-// Replaces the global operator new of this program by one that counts. The array forms and those
-// that do not throw call these.
+// Replaces the global operator new of this program by one that counts: every form, since a
+// sanitizer replaces the forms that are left and would see memory freed by another hand than took
+// it.
 
 #include "tests/unit/training_steps/heap_counter.h"
 
@@ -37,13 +38,44 @@ void* take_aligned(std::size_t size, std::align_val_t alignment) {
 void* operator new(std::size_t size) {
   return take(size);
 }
+void* operator new[](std::size_t size) {
+  return take(size);
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  count();
+  return std::malloc(size == 0 ? 1 : size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t& nothrow) noexcept {
+  return operator new(size, nothrow);
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
+  return take_aligned(size, alignment);
+}
+void* operator new[](std::size_t size, std::align_val_t alignment) {
   return take_aligned(size, alignment);
 }
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
 void operator delete(void* memory, std::align_val_t) noexcept {
