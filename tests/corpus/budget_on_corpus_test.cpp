@@ -44,8 +44,8 @@ TEST_P(BudgetOnTheCorpus, IsHeldByTheServo) {
       {.words = {SOFTMOE_PROGRAM, "train", "--config", (source / "configs/demo.yaml").string(),
                  "data.corpus=" + (source / "data/demo").string(), "run.folder=" + run.string(),
                  "training.steps=" + std::to_string(kSteps), "training.evaluate_every=0",
-                 "training.sample_tokens=0", "model.hidden=96", "model.experts.inner=96",
-                 "budget.newton_gain=" + std::to_string(gain)},
+                 "training.sample_tokens=0", "training.lane_sequences=16", "model.hidden=64",
+                 "model.experts.inner=64", "budget.newton_gain=" + std::to_string(gain)},
        .directory = source},
       std::chrono::minutes(14));
 
