@@ -14,7 +14,7 @@ endif()
 
 add_library(softmoe_compiler INTERFACE)
 target_include_directories(softmoe_compiler INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(softmoe_compiler INTERFACE
+set(softmoe_cxx_options
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
   -Wno-missing-field-initializers  # designated initializers lean on the defaults of a struct
   -Werror
@@ -22,6 +22,10 @@ target_compile_options(softmoe_compiler INTERFACE
   # No errno and no traps from <cmath>: loops over sqrt and fma become vectors. The order of
   # floating-point sums stays as written.
   -fno-math-errno -fno-trapping-math)
+target_compile_options(softmoe_compiler INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${softmoe_cxx_options}>")
+# nvcc: constexpr functions of the host are the device's too.
+target_compile_options(softmoe_compiler INTERFACE
+  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=all-warnings;-Xptxas=-v;-Xcompiler=-Wall,-Wextra,-Werror>")
 
 if(SOFTMOE_SANITIZE)
   target_compile_options(softmoe_compiler INTERFACE

@@ -15,7 +15,8 @@ set(SOFTMOE_USES_tokenizer "")
 
 # softmoe_library(NAME [DIRS dir...] [USES folder...] [PRIVATE library...])
 #
-# Declares the target softmoe_NAME from every .cpp in its folder (or in DIRS). USES are folders of
+# Declares the target softmoe_NAME from every .cpp and .cu in its folder (or in DIRS) that this build
+# has (SoftmoeCuda.cmake). USES are folders of
 # the house; PRIVATE are libraries from outside whose only home is this folder.
 function(softmoe_library name)
   cmake_parse_arguments(arg "" "" "DIRS;USES;PRIVATE" ${ARGN})
@@ -24,9 +25,11 @@ function(softmoe_library name)
   endif()
   set(sources)
   foreach(dir IN LISTS arg_DIRS)
-    file(GLOB_RECURSE found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cpp)
+    file(GLOB_RECURSE found CONFIGURE_DEPENDS
+      ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cu)
     list(APPEND sources ${found})
   endforeach()
+  softmoe_choose_sources(sources)
   add_library(softmoe_${name} STATIC ${sources})
   target_link_libraries(softmoe_${name} PUBLIC softmoe_compiler fmt::fmt Threads::Threads)
   foreach(used IN LISTS arg_USES)

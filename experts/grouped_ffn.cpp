@@ -15,7 +15,26 @@ TensorView activate(const GroupedFfnRows& rows, Workspace& work) {
   return a_MF;
 }
 
+Parameter slices(const Parameter& parameter, std::int64_t begin, std::int64_t end) {
+  const bool is_trained = parameter.gradient.data() != nullptr;
+  return {.value = parameter.value.rows(begin, end),
+          .gradient = is_trained ? parameter.gradient.rows(begin, end) : TensorView{}};
+}
+
 }  // namespace
+
+GroupedFfnWeights GroupedFfnWeights::experts(std::int64_t begin, std::int64_t end) const {
+  return {.gate_up_e2FH = slices(gate_up_e2FH, begin, end),
+          .down_eHF = slices(down_eHF, begin, end)};
+}
+
+GroupedFfnRows GroupedFfnRows::part(std::int64_t begin, std::int64_t end,
+                                    std::span<const std::int64_t> begin_of_each) const {
+  return {.x_MH = x_MH.rows(begin, end),
+          .gate_M = gate_M.rows(begin, end),
+          .h_M2F = h_M2F.rows(begin, end),
+          .row_begin_e1 = begin_of_each};
+}
 
 void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, TensorView y_MH,
                  Workspace& work) {
@@ -25,14 +44,14 @@ void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, T
                      .out = rows.h_M2F,
                      .transpose_weights = ops::Transpose::yes,
                      .row_begin = rows.row_begin_e1},
-                    work.compute);
+                    work.scratch, work.compute);
   const TensorView a_MF = activate(rows, work);
   ops::grouped_gemm({.rows = a_MF,
                      .weights = weights.down_eHF.value,
                      .out = y_MH,
                      .transpose_weights = ops::Transpose::yes,
                      .row_begin = rows.row_begin_e1},
-                    work.compute);
+                    work.scratch, work.compute);
 }
 
 void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,
@@ -46,7 +65,7 @@ void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows
                               .d_weights = d_down,
                               .beta = beta,
                               .row_begin = rows.row_begin_e1},
-                             work.compute);
+                             work.scratch, work.compute);
   });
   // The activation's gradient takes the activation's place, and h's gradient that of h.
   const TensorView d_a_MF = a_MF;
@@ -55,7 +74,7 @@ void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows
                      .out = d_a_MF,
                      .transpose_weights = ops::Transpose::no,
                      .row_begin = rows.row_begin_e1},
-                    work.compute);
+                    work.scratch, work.compute);
   const TensorView d_h_M2F = rows.h_M2F;
   ops::swiglu_backward({.d_a_MF = d_a_MF,
                         .h_M2F = rows.h_M2F,
@@ -69,14 +88,14 @@ void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows
                               .d_weights = d_gate_up,
                               .beta = beta,
                               .row_begin = rows.row_begin_e1},
-                             work.compute);
+                             work.scratch, work.compute);
   });
   ops::grouped_gemm({.rows = d_h_M2F,
                      .weights = weights.gate_up_e2FH.value,
                      .out = d_x_MH,
                      .transpose_weights = ops::Transpose::no,
                      .row_begin = rows.row_begin_e1},
-                    work.compute);
+                    work.scratch, work.compute);
 }
 
 }  // namespace softmoe::experts

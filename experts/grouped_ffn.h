@@ -14,6 +14,9 @@ namespace softmoe::experts {
 struct GroupedFfnWeights {
   Parameter gate_up_e2FH;  ///< [e, 2 F, H]
   Parameter down_eHF;      ///< [e, H, F]
+
+  /// Experts [begin, end) of them.
+  [[nodiscard]] GroupedFfnWeights experts(std::int64_t begin, std::int64_t end) const;
 };
 
 /// What one pass works on; `x_MH`, `gate_M` and `h_M2F` are kept for backward by the caller.
@@ -24,6 +27,11 @@ struct GroupedFfnRows {
   TensorView h_M2F;        ///< written by forward, read by backward
   std::span<const std::int64_t>
       row_begin_e1;  ///< host; first row of each expert, the last entry is M
+
+  /// Rows [begin, end), which are all the rows of some neighbouring experts.
+  /// @param begin_of_each  their row_begin, counted from `begin`
+  [[nodiscard]] GroupedFfnRows part(std::int64_t begin, std::int64_t end,
+                                    std::span<const std::int64_t> begin_of_each) const;
 };
 
 /// y = (silu(h1) * h3 * gate) W_down^T with [h1 | h3] = x W_gate_up^T, per expert.

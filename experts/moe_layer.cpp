@@ -1,5 +1,6 @@
 #include "experts/moe_layer.h"
 
+#include "runtime/ops/convert.h"
 #include "runtime/ops/gemm.h"
 #include "runtime/ops/pack_rows.h"
 #include "runtime/ops/rows.h"
@@ -8,26 +9,31 @@ namespace softmoe::experts {
 
 namespace {
 
-/// Lets `later` wait for everything on `earlier` so far.
-void join(Stream& earlier, Stream& later) {
-  Event reached;
-  earlier.record(reached);
-  later.wait_for(reached);
+/// Scores and gates stay in fp32 whatever the rows are stored in.
+DType router_type(DType model) {
+  return model == DType::f64 ? DType::f64 : DType::f32;
 }
 
-/// Gates stay in fp32 whatever the rows are stored in.
-DType gate_type(DType model) {
-  return model == DType::f64 ? DType::f64 : DType::f32;
+/// `rows` as the router computes with them: themselves, or converted into scratch.
+ConstTensorView for_router(ConstTensorView rows, Workspace& work) {
+  const DType wanted = router_type(rows.dtype());
+  if (rows.dtype() == wanted) return rows;
+  const TensorView converted = work.scratch.push(wanted, rows.shape());
+  ops::convert(rows, converted, work.compute);
+  return converted;
 }
 
 }  // namespace
 
 MoeLayer::MoeLayer(const router::RouterConfig& config, const ExpertPlacement& placement,
-                   parallel::Communicator& ep)
+                   parallel::Communicator& ep, int exchange_chunks)
     : config_(&config),
       placement_(placement),
       counts_(ep),
-      exchange_(ep, placement.experts_per_rank()) {
+      exchange_(ep, placement.experts_per_rank()),
+      chunks_(placement.experts_per_rank(), exchange_chunks),
+      arrived_(static_cast<std::size_t>(chunks_.size())),
+      done_(static_cast<std::size_t>(chunks_.size())) {
   require(placement.num_ranks() == ep.size(), "the placement is for another number of ranks");
 }
 
@@ -40,9 +46,10 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
   x_TH_ = x_TH;
   {
     const PhaseScope phase(work.progress, Phase::router, layer);
+    const ArenaScope converted(work.scratch);
     const TensorView logits_TE =
-        work.saved.push(x_TH.dtype(), {x_TH.dim(0), placement_.num_experts()});
-    ops::gemm({.a = x_TH,
+        work.saved.push(router_type(x_TH.dtype()), {x_TH.dim(0), placement_.num_experts()});
+    ops::gemm({.a = for_router(x_TH, work),
                .b = weights.router_EH.value,
                .c = logits_TE,
                .transpose_b = ops::Transpose::yes},
@@ -66,33 +73,34 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
   {
     const PhaseScope phase(work.progress, Phase::counts, layer);
     exchange_.plan(counts_.wait());
+    chunks_.plan(exchange_.cell_begin());
   }
   const std::int64_t num_sent = exchange_.rows_sent();
   const std::int64_t num_received = exchange_.rows_received();
   const std::int64_t hidden = x_TH.dim(1);
   const TensorView x_MH = work.saved.push(x_TH.dtype(), {num_received, hidden});
-  const TensorView gate_M = work.saved.push(gate_type(x_TH.dtype()), {num_received, 1});
+  const TensorView gate_M = work.saved.push(router_type(x_TH.dtype()), {num_received, 1});
   const TensorView h_M2F =
       work.saved.push(x_TH.dtype(), {num_received, weights.ffn.gate_up_e2FH.value.dim(1)});
   rows_ = {.x_MH = x_MH,
            .gate_M = gate_M.reshaped({num_received}),
            .h_M2F = h_M2F,
            .row_begin_e1 = exchange_.cell_begin()};
-  {
-    const PhaseScope phase(work.progress, Phase::dispatch, layer);
-    join(work.compute, work.exchange);
-    exchange_.forward(sent_NH.rows(0, num_sent), x_MH, work.exchange);
-    exchange_.forward(sent_gate_N.rows(0, num_sent), gate_M, work.exchange);
-    join(work.exchange, work.compute);
-  }
   const TensorView y_MH = work.scratch.push(x_TH.dtype(), {num_received, hidden});
-  {
-    const PhaseScope phase(work.progress, Phase::experts, layer);
-    grouped_ffn(weights.ffn, rows_, y_MH, work);
-  }
-  // The rows come back into the buffer that they left from.
+  // The rows come back into the buffer that they left from. Each chunk overwrites there only what
+  // it sent itself.
   const TensorView returned_NH = sent_NH.rows(0, num_sent);
-  to_tokens(y_MH, returned_NH, work);
+  const Journey out[] = {{sent_NH.rows(0, num_sent), x_MH},
+                         {sent_gate_N.rows(0, num_sent), gate_M}};
+  const Journey back[] = {{y_MH, returned_NH}};
+  run_chunks(
+      out,
+      [&](const ExpertChunk& chunk) {
+        grouped_ffn(weights.ffn.experts(chunk.experts.begin, chunk.experts.end),
+                    rows_.part(chunk.row_begin, chunk.row_end, chunk.row_begin_of_each),
+                    y_MH.rows(chunk.row_begin, chunk.row_end), work);
+      },
+      back, work);
   combine(returned_NH, y_TH, work);
 }
 
@@ -111,24 +119,28 @@ void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, Tenso
     d_sent_NH = pack(d_y_TH, order_.token_at, work).rows(0, num_sent);
   }
   const TensorView d_rows_MH = work.scratch.push(dtype, {num_received, hidden});
-  to_experts(d_sent_NH, d_rows_MH, work);
-
   const TensorView d_x_MH = work.scratch.push(dtype, {num_received, hidden});
   const TensorView d_gate_M = work.scratch.push(gates, {num_received, 1});
-  {
-    const PhaseScope phase(work.progress, Phase::experts, layer());
-    grouped_ffn_backward(weights.ffn, rows_, d_rows_MH, d_x_MH, d_gate_M.reshaped({num_received}),
-                         work);
-  }
   const TensorView d_placed_gate_N = work.scratch.push(gates, {num_sent, 1});
-  to_tokens(d_x_MH, d_sent_NH, work);
-  to_tokens(d_gate_M, d_placed_gate_N, work);
+  const Journey out[] = {{d_sent_NH, d_rows_MH}};
+  const Journey back[] = {{d_x_MH, d_sent_NH}, {d_gate_M, d_placed_gate_N}};
+  run_chunks(
+      out,
+      [&](const ExpertChunk& chunk) {
+        const std::int64_t begin = chunk.row_begin;
+        const std::int64_t end = chunk.row_end;
+        grouped_ffn_backward(weights.ffn.experts(chunk.experts.begin, chunk.experts.end),
+                             rows_.part(begin, end, chunk.row_begin_of_each),
+                             d_rows_MH.rows(begin, end), d_x_MH.rows(begin, end),
+                             d_gate_M.rows(begin, end).reshaped({end - begin}), work);
+      },
+      back, work);
   combine(d_sent_NH, d_x_TH, work);
 
   const PhaseScope phase(work.progress, Phase::router, layer());
   const TensorView d_gate_N = work.scratch.push(gates, {num_sent, 1});
   ops::gather_rows(d_placed_gate_N, order_.place_of.part(0, num_sent), d_gate_N, work.compute);
-  const TensorView d_logits_TE = work.scratch.push(dtype, arguments_.logits_TE.shape());
+  const TensorView d_logits_TE = work.scratch.push(gates, arguments_.logits_TE.shape());
   router::route_backward(*config_,
                          {.plan = plan_,
                           .forward = arguments_,
@@ -137,16 +149,27 @@ void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, Tenso
                           .d_gain = weights.gain_1.gradient,
                           .d_k = d_k},
                          work);
+  add_router_gradients(weights, d_logits_TE, d_x_TH, work);
+}
+
+void MoeLayer::add_router_gradients(const MoeWeights& weights, ConstTensorView d_logits_TE,
+                                    TensorView d_x_TH, Workspace& work) const {
+  const ConstTensorView x_TH = for_router(x_TH_, work);
   accumulate(weights.router_EH, [&](TensorView d_router, double beta) {
     ops::gemm({.a = d_logits_TE,
-               .b = x_TH_,
+               .b = x_TH,
                .c = d_router,
                .transpose_a = ops::Transpose::yes,
                .beta = beta},
               work.compute);
   });
-  ops::gemm({.a = d_logits_TE, .b = weights.router_EH.value, .c = d_x_TH, .beta = 1.0},
+  const bool is_same_type = d_x_TH.dtype() == d_logits_TE.dtype();
+  const TensorView sum_TH =
+      is_same_type ? d_x_TH : work.scratch.push(d_logits_TE.dtype(), d_x_TH.shape());
+  if (!is_same_type) ops::convert(d_x_TH, sum_TH, work.compute);
+  ops::gemm({.a = d_logits_TE, .b = weights.router_EH.value, .c = sum_TH, .beta = 1.0},
             work.compute);
+  if (!is_same_type) ops::convert(sum_TH, d_x_TH, work.compute);
 }
 
 void MoeLayer::order_rows(Workspace& work) {
@@ -160,7 +183,7 @@ void MoeLayer::order_rows(Workspace& work) {
                   .row_at_C = order_.row_at,
                   .segment_at_C = order_.token_at,
                   .place_of_C = order_.place_of},
-                 work.compute);
+                 work.scratch, work.compute);
 }
 
 TensorView MoeLayer::pack(ConstTensorView table, View<std::int32_t> source, Workspace& work) const {
@@ -173,17 +196,28 @@ TensorView MoeLayer::pack(ConstTensorView table, View<std::int32_t> source, Work
   return packed;
 }
 
-void MoeLayer::to_experts(ConstTensorView sent, TensorView received, Workspace& work) {
-  const PhaseScope phase(work.progress, Phase::dispatch, layer());
+template <class Run>
+void MoeLayer::run_chunks(std::span<const Journey> out, Run run, std::span<const Journey> back,
+                          Workspace& work) {
   join(work.compute, work.exchange);
-  exchange_.forward(sent, received, work.exchange);
-  join(work.exchange, work.compute);
-}
-
-void MoeLayer::to_tokens(ConstTensorView received, TensorView sent, Workspace& work) {
-  const PhaseScope phase(work.progress, Phase::dispatch, layer());
-  join(work.compute, work.exchange);
-  exchange_.reverse(received, sent, work.exchange);
+  for (int i = 0; i < chunks_.size(); ++i) {
+    const PhaseScope phase(work.progress, Phase::dispatch, layer());
+    for (const Journey& journey : out)
+      exchange_.forward(journey.from, journey.to, chunks_[i].experts, work.exchange);
+    work.exchange.record(arrived_[static_cast<std::size_t>(i)]);
+  }
+  for (int i = 0; i < chunks_.size(); ++i) {
+    {
+      const PhaseScope phase(work.progress, Phase::experts, layer());
+      work.compute.wait_for(arrived_[static_cast<std::size_t>(i)]);
+      run(chunks_[i]);
+      work.compute.record(done_[static_cast<std::size_t>(i)]);
+    }
+    const PhaseScope phase(work.progress, Phase::dispatch, layer());
+    work.exchange.wait_for(done_[static_cast<std::size_t>(i)]);
+    for (const Journey& journey : back)
+      exchange_.reverse(journey.from, journey.to, chunks_[i].experts, work.exchange);
+  }
   join(work.exchange, work.compute);
 }
 

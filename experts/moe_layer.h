@@ -4,7 +4,10 @@
 // Letters: T tokens on this rank, H hidden, E experts, e experts here, N rows sent, M received.
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
+#include "experts/expert_chunks.h"
 #include "experts/expert_placement.h"
 #include "experts/grouped_ffn.h"
 #include "parallel/row_exchange.h"
@@ -12,10 +15,11 @@
 
 namespace softmoe::experts {
 
-/// The trained tensors of one MoE layer.
+/// The trained tensors of one MoE layer. The router's are f32 in a bf16 model: its scores are never
+/// rounded to 8 bits.
 struct MoeWeights {
-  Parameter router_EH;  ///< [E, H]
-  Parameter gain_1;     ///< [1], read only with score normalisation `token`
+  Parameter router_EH;  ///< [E, H], f64 beside f64, else f32
+  Parameter gain_1;     ///< [1] likewise, read only with score normalisation `token`
   GroupedFfnWeights ffn;
 };
 
@@ -33,8 +37,11 @@ class MoeLayer {
   /// @param config    outlives the layer
   /// @param placement of the experts over the ranks of `ep`
   /// @param ep        the expert-parallel group; outlives the layer
+  /// @param exchange_chunks  at least 1: rows of one chunk of experts travel while those of another
+  ///                  are worked on. At most one chunk per local expert is made; results are the
+  ///                  same bits for any number.
   MoeLayer(const router::RouterConfig& config, const ExpertPlacement& placement,
-           parallel::Communicator& ep);
+           parallel::Communicator& ep, int exchange_chunks);
 
   /// y_TH += sum over each token's experts of gate * expert(x). Activations go to work.saved.
   /// @param arguments  setting, tokens, mode and gain of the router; its logits are computed here
@@ -61,17 +68,33 @@ class MoeLayer {
   };
 
   void order_rows(Workspace& work);
+  /// Rows on their way: to the experts from [N, row] to [M, row], back the other way round.
+  struct Journey {
+    ConstTensorView from;
+    TensorView to;
+  };
+
   [[nodiscard]] TensorView pack(ConstTensorView table, View<std::int32_t> source,
                                 Workspace& work) const;
-  void to_experts(ConstTensorView sent, TensorView received, Workspace& work);
-  void to_tokens(ConstTensorView received, TensorView sent, Workspace& work);
+  /// Sends `out` to the experts, calls run(chunk) for each chunk of them as its rows have arrived,
+  /// and brings `back` to the tokens. On the streams that is out 0, out 1, ... | run 0 | back 0 |
+  /// run 1 | back 1 ..., with out 1 beside run 0 and back 0 beside run 1.
+  template <class Run>
+  void run_chunks(std::span<const Journey> out, Run run, std::span<const Journey> back,
+                  Workspace& work);
   void combine(ConstTensorView rows_NH, TensorView y_TH, Workspace& work) const;
+  /// The gradients of the router's weights and of its input, from those of the logits.
+  void add_router_gradients(const MoeWeights& weights, ConstTensorView d_logits_TE,
+                            TensorView d_x_TH, Workspace& work) const;
   [[nodiscard]] int layer() const { return arguments_.setting.layer; }
 
   const router::RouterConfig* config_;
   ExpertPlacement placement_;
   parallel::CountGather counts_;
   parallel::RowExchange exchange_;
+  ExpertChunks chunks_;
+  std::vector<Event> arrived_;  ///< of each chunk: its rows are here
+  std::vector<Event> done_;     ///< of each chunk: its experts have run
 
   // Of the last forward pass, for backward.
   router::RouteArguments arguments_;

@@ -52,7 +52,7 @@ Transformer::Transformer(const Options& options, Device& device, Stream& stream)
                           .group = ParameterGroup::layer_means});
   parameters_.allocate(options.seed, device, stream);
   for (int layer = 0; layer < config.layers; ++layer) {
-    build_block(layer, ids[static_cast<std::size_t>(layer)], options.ep);
+    build_block(layer, ids[static_cast<std::size_t>(layer)], options);
   }
   head_.emplace(Norm(parameters_[final_norm_], config.norm_epsilon), parameters_[output_]);
 }
@@ -109,7 +109,7 @@ Transformer::BlockIds Transformer::declare_block(int layer, int experts_here) {
   return ids;
 }
 
-void Transformer::build_block(int layer, const BlockIds& ids, parallel::Communicator& ep) {
+void Transformer::build_block(int layer, const BlockIds& ids, const Options& options) {
   BlockWeights weights{.attention = {.norm_H = parameters_[ids.attention_norm],
                                      .qkv = parameters_[ids.qkv],
                                      .out = parameters_[ids.attention_out]},
@@ -127,7 +127,8 @@ void Transformer::build_block(int layer, const BlockIds& ids, parallel::Communic
                                       .ffn = {.gate_up_e2FH = parameters_[*ids.expert_gate_up],
                                               .down_eHF = parameters_[*ids.expert_down]}};
     moe = std::make_unique<experts::MoeLayer>(
-        config_->router, experts::ExpertPlacement(config_->experts.num_experts, ep.size()), ep);
+        config_->router, experts::ExpertPlacement(config_->experts.num_experts, options.ep.size()),
+        options.ep, options.exchange_chunks);
   }
   blocks_.emplace_back(*config_, layer, weights, std::move(moe));
 }

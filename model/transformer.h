@@ -33,7 +33,8 @@ class Transformer {
     parallel::Communicator& ep;  ///< outlives the model
     double total_mass = 0;       ///< K
     DType dtype = DType::f32;
-    std::uint64_t seed = 0;  ///< of the initial values
+    std::uint64_t seed = 0;   ///< of the initial values
+    int exchange_chunks = 1;  ///< as MoeLayer takes it
   };
 
   Transformer(const Options& options, Device& device, Stream& stream);
@@ -65,7 +66,7 @@ class Transformer {
   struct BlockIds;
 
   [[nodiscard]] BlockIds declare_block(int layer, int experts_here);
-  void build_block(int layer, const BlockIds& ids, parallel::Communicator& ep);
+  void build_block(int layer, const BlockIds& ids, const Options& options);
   [[nodiscard]] TensorView embed(const Batch& batch, Workspace& work) const;
   [[nodiscard]] TensorView run_blocks(const Batch& batch, const StepContext& context,
                                       TensorView x_TH, KvCache* cache, Workspace& work);

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "parallel/bytes.h"
-#include "parallel/rank_sum.h"
+#include "runtime/ops/rank_sum.h"
 
 namespace softmoe::parallel {
 
@@ -29,7 +29,7 @@ void sum_owned(const FlatShards& shards, const TensorView& flat, const TensorVie
                Stream& stream) {
   const FlatShards::Range owned = shards.owned();
   if (owned.size() == 0) return;
-  sum_in_rank_order<T>(
+  ops::sum_in_rank_order<T>(
       {.own = flat.as<T>().part(owned.begin, owned.end), .peers = pieces.as<T>(), .rank = me.value},
       stream);
 }

@@ -101,6 +101,13 @@ void copy_own_messages(std::span<const SendMessage> sends, std::span<const Recei
   });
 }
 
+void copy_own_messages(std::span<const SendMessage> sends, std::span<const ReceiveMessage> receives,
+                       Rank me, Stream& stream) {
+  for_each_own_pair(sends, receives, me, [&](View<const std::byte> source, View<std::byte> target) {
+    stream.copy(target.data(), source.data(), Bytes(target.size()), CopyDirection::within_device);
+  });
+}
+
 std::string late_text(const Waiting& waiting, std::span<const Rank> late) {
   const RankGroup& group = waiting.group;
   return fmt::format(

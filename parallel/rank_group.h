@@ -47,6 +47,9 @@ void check_exchange(std::span<const SendMessage> sends, std::span<const ReceiveM
 /// check_exchange().
 void copy_own_messages(std::span<const SendMessage> sends, std::span<const ReceiveMessage> receives,
                        Rank me);
+/// The same within the device of `stream`, as work of that stream.
+void copy_own_messages(std::span<const SendMessage> sends, std::span<const ReceiveMessage> receives,
+                       Rank me, Stream& stream);
 
 /// Everything that a failure message of an operation names. Messages number ranks by the world.
 struct Waiting {

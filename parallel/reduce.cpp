@@ -1,11 +1,10 @@
 #include "parallel/reduce.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "parallel/bytes.h"
 #include "parallel/flat_shards.h"
-#include "parallel/rank_sum.h"
+#include "runtime/ops/rank_sum.h"
 
 namespace softmoe::parallel {
 
@@ -20,9 +19,8 @@ template <class T>
 void sum_everything(View<T> data, View<T> all, Communicator& communicator, Stream& stream) {
   const std::int64_t n = data.size();
   communicator.all_gather(bytes_of(View<const T>(data)), bytes_of(all), stream);
-  stream.run(
-      [data, first = all.part(0, n)] { std::copy_n(first.data(), first.size(), data.data()); });
-  sum_in_rank_order<T>({.own = data, .peers = all.part(n, all.size()), .rank = 0}, stream);
+  stream.copy(data.data(), all.data(), Bytes(data.bytes()), CopyDirection::within_device);
+  ops::sum_in_rank_order<T>({.own = data, .peers = all.part(n, all.size()), .rank = 0}, stream);
 }
 
 template <class T>

@@ -94,7 +94,10 @@ void RowExchange::plan(std::span<const std::int32_t> count_PC) {
     const std::int64_t num_rows = count(me, cell);
     if (num_rows == 0) continue;
     const Rank peer(static_cast<int>(cell / cells_per_rank_));
-    to_.push_back({.peer = peer, .first_row = rows_sent_, .num_rows = num_rows});
+    to_.push_back({.peer = peer,
+                   .cell = static_cast<int>(cell % cells_per_rank_),
+                   .first_row = rows_sent_,
+                   .num_rows = num_rows});
     rows_sent_ += num_rows;
     if (peer.value != me) rows_sent_off_rank_ += num_rows;
   }
@@ -107,35 +110,49 @@ void RowExchange::plan(std::span<const std::int32_t> count_PC) {
     for (int source = 0; source < size; ++source) {
       const std::int64_t num_rows = count(source, std::int64_t{me} * cells_per_rank_ + local);
       if (num_rows == 0) continue;
-      from_.push_back({.peer = Rank(source), .first_row = rows_received_, .num_rows = num_rows});
+      from_.push_back(
+          {.peer = Rank(source), .cell = local, .first_row = rows_received_, .num_rows = num_rows});
       rows_received_ += num_rows;
     }
   }
   cell_begin_.back() = rows_received_;
 }
 
-void RowExchange::forward(ConstTensorView sent, TensorView received, Stream& stream) {
+void RowExchange::forward(ConstTensorView sent, TensorView received, CellRange cells,
+                          Stream& stream) {
   check_rows(sent, rows_sent_, "sending");
   check_rows(received, rows_received_, "receiving");
   check_equal_rows(sent, received);
-  move(sent, to_, received, from_, stream);
+  move({sent, to_}, {received, from_}, cells, stream);
 }
 
-void RowExchange::reverse(ConstTensorView received, TensorView sent, Stream& stream) {
+void RowExchange::reverse(ConstTensorView received, TensorView sent, CellRange cells,
+                          Stream& stream) {
   check_rows(sent, rows_sent_, "sending");
   check_rows(received, rows_received_, "receiving");
   check_equal_rows(sent, received);
-  move(received, from_, sent, to_, stream);
+  move({received, from_}, {sent, to_}, cells, stream);
 }
 
-void RowExchange::move(ConstTensorView source, std::span<const Block> source_blocks,
-                       TensorView target, std::span<const Block> target_blocks, Stream& stream) {
+void RowExchange::move(const Side<ConstTensorView>& source, const Side<TensorView>& target,
+                       CellRange cells, Stream& stream) {
+  if (cells.begin < 0 || cells.begin > cells.end || cells.end > cells_per_rank_) {
+    throw InvalidArgument(fmt::format("row exchange: cells [{}, {}) of {} on each rank",
+                                      cells.begin, cells.end, cells_per_rank_));
+  }
+  const auto is_moved = [cells](const Block& block) {
+    return cells.begin <= block.cell && block.cell < cells.end;
+  };
   sends_.clear();
   receives_.clear();
-  for (const Block& block : source_blocks)
-    sends_.push_back({block.peer, bytes_of_rows(source, block.first_row, block.num_rows)});
-  for (const Block& block : target_blocks)
-    receives_.push_back({block.peer, bytes_of_rows(target, block.first_row, block.num_rows)});
+  for (const Block& block : source.blocks) {
+    if (!is_moved(block)) continue;
+    sends_.push_back({block.peer, bytes_of_rows(source.rows, block.first_row, block.num_rows)});
+  }
+  for (const Block& block : target.blocks) {
+    if (!is_moved(block)) continue;
+    receives_.push_back({block.peer, bytes_of_rows(target.rows, block.first_row, block.num_rows)});
+  }
   communicator_->exchange(sends_, receives_, stream);
 }
 

@@ -33,6 +33,12 @@ class CountGather {
   std::optional<HostCopy<std::int32_t>> copy_;
 };
 
+/// Local cells [begin, end) of every rank: what one call of an exchange moves.
+struct CellRange {
+  int begin = 0;
+  int end = 0;
+};
+
 /// The plan of one exchange and of its reverse. Rows are sent ordered by cell; they arrive ordered
 /// by (cell, source rank, order of sending), so the rows of a cell lie together. Room for the
 /// largest plan is taken at construction: planning and moving allocate nothing.
@@ -52,21 +58,39 @@ class RowExchange {
   /// Rows that this rank sends to other ranks.
   [[nodiscard]] std::int64_t rows_sent_off_rank() const { return rows_sent_off_rank_; }
 
-  /// sent [N, row] -> received [M, row]; any element type, rows contiguous.
-  void forward(ConstTensorView sent, TensorView received, Stream& stream);
+  [[nodiscard]] CellRange all_cells() const { return {.begin = 0, .end = cells_per_rank_}; }
+
+  /// sent [N, row] -> received [M, row]; any element type, rows contiguous. An exchange may go in
+  /// chunks of whole cells: together they move the same rows to the same places as one call.
+  void forward(ConstTensorView sent, TensorView received, CellRange cells, Stream& stream);
   /// received [M, row] -> sent [N, row]: every row back to its place.
-  void reverse(ConstTensorView received, TensorView sent, Stream& stream);
+  void reverse(ConstTensorView received, TensorView sent, CellRange cells, Stream& stream);
+  /// The same for all cells at once.
+  void forward(ConstTensorView sent, TensorView received, Stream& stream) {
+    forward(sent, received, all_cells(), stream);
+  }
+  void reverse(ConstTensorView received, TensorView sent, Stream& stream) {
+    reverse(received, sent, all_cells(), stream);
+  }
 
  private:
   /// Rows that travel between this rank and `peer` for one cell.
   struct Block {
     Rank peer;
+    int cell = 0;  ///< local to the rank that holds it
     std::int64_t first_row = 0;
     std::int64_t num_rows = 0;
   };
 
-  void move(ConstTensorView source, std::span<const Block> source_blocks, TensorView target,
-            std::span<const Block> target_blocks, Stream& stream);
+  /// One side of a move: a tensor of rows and where its blocks lie.
+  template <class Tensor>
+  struct Side {
+    Tensor rows;
+    std::span<const Block> blocks;
+  };
+
+  void move(const Side<ConstTensorView>& source, const Side<TensorView>& target, CellRange cells,
+            Stream& stream);
 
   Communicator* communicator_;
   int cells_per_rank_;

@@ -112,8 +112,11 @@ void Trainer::sum_gradients() {
   const PhaseScope phase(parts_.work.progress, Phase::reduce);
   model::ParameterStore& parameters = parts_.model.parameters();
   Workspace& work = parts_.work;
-  dense_.reduce_scatter(parameters.gradients(Space::dense), work.scratch, work.compute);
-  expert_.reduce_scatter(parameters.gradients(Space::expert), work.scratch, work.compute);
+  // The pieces of the peers lie in scratch, which `compute` gets back when `reduce` has passed.
+  join(work.compute, work.reduce);
+  dense_.reduce_scatter(parameters.gradients(Space::dense), work.scratch, work.reduce);
+  expert_.reduce_scatter(parameters.gradients(Space::expert), work.scratch, work.reduce);
+  join(work.reduce, work.compute);
 }
 
 Trainer::GlobalSums Trainer::sum_over_ranks() {
@@ -154,8 +157,10 @@ void Trainer::update(const GlobalSums& global) {
     optimizer_.update(result_.rates, result_.clip_factor / tokens, work.compute);
   }
   const PhaseScope phase(work.progress, Phase::gather);
-  dense_.all_gather(parameters.values(Space::dense), work.compute);
-  expert_.all_gather(parameters.values(Space::expert), work.compute);
+  join(work.compute, work.reduce);
+  dense_.all_gather(parameters.values(Space::dense), work.reduce);
+  expert_.all_gather(parameters.values(Space::expert), work.reduce);
+  join(work.reduce, work.compute);
 }
 
 void Trainer::record(const budget::ControlWord& word, const GlobalSums& global) {

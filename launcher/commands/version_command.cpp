@@ -1,12 +1,19 @@
 #include <fmt/format.h>
 
 #include "launcher/commands/command.h"
+#include "runtime/device/cuda_device.h"
 
 namespace softmoe::launcher {
 
 ExitCode print_version() {
   fmt::print("softmoe {}\n", SOFTMOE_VERSION);
-  fmt::print("backends: cpu, reference; communicators: threads, MPI; this build has no CUDA\n");
+  fmt::print("backends: cpu, reference, cuda; communicators: threads, MPI\n");
+  const CudaAvailability gpus = cuda_availability();
+  if (gpus.num_devices > 0) {
+    fmt::print("GPUs: {}\n", gpus.num_devices);
+  } else {
+    fmt::print("GPUs: none, {}\n", gpus.reason);
+  }
   return ExitCode::done;
 }
 

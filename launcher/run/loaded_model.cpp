@@ -19,11 +19,13 @@ LoadedModel::LoadedModel(const ModelChoice& choice) {
   loaded_ = load_run_config(config::Source::text(info_.config_yaml, path.string()),
                             choice.overrides, environment.world());
   session_.emplace(environment, loaded_.value);
-  model_.emplace(model::Transformer::Options{.config = loaded_.value.model,
-                                             .ep = *session_->groups().ep,
-                                             .total_mass = info_.routing.total_mass,
-                                             .seed = loaded_.value.training.seed},
-                 session_->device(), session_->work().compute);
+  model_.emplace(
+      model::Transformer::Options{.config = loaded_.value.model,
+                                  .ep = *session_->groups().ep,
+                                  .total_mass = info_.routing.total_mass,
+                                  .seed = loaded_.value.training.seed,
+                                  .exchange_chunks = loaded_.value.parallel.exchange_chunks},
+      session_->device(), session_->work().compute);
   fail_after_root(*session_, [&] {
     training::load_model(
         {.model = *model_, .groups = session_->groups(), .files = files_, .work = session_->work()},

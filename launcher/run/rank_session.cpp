@@ -1,5 +1,7 @@
 #include "launcher/run/rank_session.h"
 
+#include "launcher/run/rank_device.h"
+
 namespace softmoe::launcher {
 
 namespace {
@@ -11,15 +13,17 @@ parallel::CommOptions comm_options(const RunConfig& config) {
 }  // namespace
 
 RankSession::RankSession(const LaunchEnvironment& environment, const RunConfig& config)
-    : device_({.backend = config.runtime.backend, .num_threads = config.runtime.threads}),
-      compute_(device_),
-      exchange_(device_),
-      saved_(device_, Bytes(config.runtime.arena_bytes)),
-      scratch_(device_, Bytes(config.runtime.arena_bytes)),
+    : device_(make_rank_device(config.runtime, environment.rank == 0)),
+      compute_(*device_),
+      exchange_(*device_, StreamPriority::high),
+      reduce_(*device_, StreamPriority::high),
+      saved_(*device_, Bytes(config.runtime.arena_bytes)),
+      scratch_(*device_, Bytes(config.runtime.arena_bytes)),
       work_{.saved = saved_,
             .scratch = scratch_,
             .compute = compute_,
             .exchange = exchange_,
+            .reduce = reduce_,
             .progress = progress_} {
   if (environment.expected) {
     mpi_.emplace(parallel::MpiOptions{.comm = comm_options(config)});

@@ -24,16 +24,17 @@ class RankSession {
   [[nodiscard]] parallel::Groups& groups() { return *groups_; }
   [[nodiscard]] parallel::Communicator& world() { return *world_; }
   [[nodiscard]] Workspace& work() { return work_; }
-  [[nodiscard]] Device& device() { return device_; }
+  [[nodiscard]] Device& device() { return *device_; }
   [[nodiscard]] bool is_root() const { return world_->rank() == Rank(0); }
 
  private:
   std::optional<parallel::MpiSession> mpi_;
   std::unique_ptr<parallel::Communicator> world_;
   std::optional<parallel::Groups> groups_;
-  CpuDevice device_;
+  std::unique_ptr<Device> device_;
   Stream compute_;
   Stream exchange_;
+  Stream reduce_;
   Arena saved_;
   Arena scratch_;
   Progress progress_;

@@ -77,8 +77,10 @@ void check_sizes(const RunConfig& config, config::Check& check) {
 
 void RuntimeConfig::bind(config::Reader& reader) {
   using config::Range;
-  reader.choice("backend", backend, {{"cpu", Backend::cpu}, {"reference", Backend::reference}},
-                "kernels: vectors and BLAS, or the plain loops that specify them");
+  reader.choice("backend", backend,
+                {{"cpu", Backend::cpu}, {"reference", Backend::reference}, {"cuda", Backend::cuda}},
+                "kernels: vectors and BLAS, the plain loops that specify them, or a GPU's where "
+                "there is one");
   reader.value("threads", threads, Range{.min = 1, .max = 1024}, "threads of one rank");
   reader.value("arena_bytes", arena_bytes, Range{.min = 1 << 20},
                "address space of each arena; only what is used costs memory");

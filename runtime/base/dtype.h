@@ -8,20 +8,21 @@
 
 namespace softmoe {
 
-/// Storage type bfloat16: the upper half of an fp32. Arithmetic happens in float.
+/// Storage type bfloat16: the upper half of an fp32. Arithmetic happens in float. Its conversions
+/// are constexpr, so that kernels of an accelerator use the very same code.
 struct Bf16 {
   std::uint16_t bits = 0;
 
   Bf16() = default;
   /// Rounds to nearest, ties to even; NaN stays NaN.
-  explicit Bf16(float value) {
+  constexpr explicit Bf16(float value) {
     const auto word = std::bit_cast<std::uint32_t>(value);
     const bool is_nan = (word & 0x7fffffffU) > 0x7f800000U;
     const std::uint32_t rounded = word + 0x7fffU + ((word >> 16) & 1U);
     bits = static_cast<std::uint16_t>(is_nan ? (word >> 16) | 0x40U : rounded >> 16);
   }
-  explicit Bf16(double value) : Bf16(static_cast<float>(value)) {}
-  operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+  constexpr explicit Bf16(double value) : Bf16(static_cast<float>(value)) {}
+  constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
 /// Type of the elements of a tensor.

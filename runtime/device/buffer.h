@@ -3,8 +3,8 @@
 // Owners of memory: on a device, and on the host where copies from a device land.
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "runtime/device/device.h"
 #include "runtime/device/view.h"
@@ -52,19 +52,47 @@ class DeviceBuffer {
   Bytes size_{0};
 };
 
-/// Host memory where a HostCopy lands. Grows on first use and is then reused.
+/// Host memory where a HostCopy lands, pinned on an accelerator. Grows on first use and is then
+/// reused; the device that it was last used with outlives it.
 template <class T>
 class HostBuffer {
  public:
-  /// Room for `count` elements; earlier contents are lost when it grows.
-  [[nodiscard]] T* room_for(std::int64_t count) {
-    if (static_cast<std::int64_t>(memory_.size()) < count)
-      memory_.resize(static_cast<std::size_t>(count));
-    return memory_.data();
+  HostBuffer() = default;
+  HostBuffer(HostBuffer&& other) noexcept { swap(other); }
+  HostBuffer& operator=(HostBuffer&& other) noexcept {
+    HostBuffer(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~HostBuffer() {
+    if (device_ != nullptr) device_->deallocate_host(memory_, size_);
+  }
+
+  /// Room for `count` elements that copies of `device` may use; earlier contents are lost when it
+  /// grows.
+  [[nodiscard]] T* room_for(std::int64_t count, Device& device) {
+    const Bytes wanted(count * static_cast<std::int64_t>(sizeof(T)));
+    if (wanted > size_ || (device_ != nullptr && device_ != &device)) {
+      HostBuffer fresh;
+      fresh.memory_ = device.allocate_host(wanted);
+      fresh.device_ = &device;
+      fresh.size_ = wanted;
+      swap(fresh);
+    }
+    return static_cast<T*>(memory_);
   }
 
  private:
-  std::vector<T> memory_;
+  static_assert(std::is_trivially_copyable_v<T>);
+
+  void swap(HostBuffer& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(memory_, other.memory_);
+    std::swap(size_, other.size_);
+  }
+
+  Device* device_ = nullptr;
+  void* memory_ = nullptr;
+  Bytes size_{0};
 };
 
 }  // namespace softmoe

@@ -2,12 +2,19 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <new>
 
 #include "runtime/base/errors.h"
 #include "runtime/device/device.h"
 #include "runtime/device/schedule.h"
 
 namespace softmoe {
+
+namespace {
+
+constexpr std::align_val_t kHostAlignment{64};
+
+}  // namespace
 
 CpuDevice::CpuDevice(Options options)
     : options_(options),
@@ -38,6 +45,18 @@ void* CpuDevice::allocate(Bytes size) {
 
 void CpuDevice::deallocate(void* memory, Bytes size) noexcept {
   if (memory != nullptr) munmap(memory, static_cast<std::size_t>(size.value));
+}
+
+void* CpuDevice::allocate_host(Bytes size) {
+  void* memory = ::operator new(static_cast<std::size_t>(size.value), kHostAlignment, std::nothrow);
+  if (memory == nullptr) {
+    throw DeviceError(fmt::format("no {} bytes of host memory", size.value));
+  }
+  return memory;
+}
+
+void CpuDevice::deallocate_host(void* memory, Bytes /*size*/) noexcept {
+  ::operator delete(memory, kHostAlignment);
 }
 
 }  // namespace softmoe

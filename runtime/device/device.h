@@ -11,6 +11,7 @@
 
 namespace softmoe {
 
+class Accelerator;
 class Schedule;
 
 /// Which kernels an operation uses: plain loops (the specification), vectors and BLAS, or CUDA.
@@ -26,11 +27,18 @@ class Device {
   [[nodiscard]] virtual Workers& workers() = 0;
   /// Null if work runs at once; otherwise where it is held until somebody waits.
   [[nodiscard]] virtual Schedule* schedule() = 0;
+  /// Null on the processor.
+  [[nodiscard]] virtual Accelerator* accelerator() = 0;
 
   /// Memory that kernels use, aligned to 64 bytes. Large blocks are only touched when used.
   /// @throws DeviceError naming the size if there is none.
   [[nodiscard]] virtual void* allocate(Bytes size) = 0;
   virtual void deallocate(void* memory, Bytes size) noexcept = 0;
+
+  /// Host memory for copies from and to the device, aligned to 64 bytes: pinned where there is an
+  /// accelerator. @throws DeviceError naming the size if there is none.
+  [[nodiscard]] virtual void* allocate_host(Bytes size) = 0;
+  virtual void deallocate_host(void* memory, Bytes size) noexcept = 0;
 };
 
 /// The processor itself.
@@ -52,8 +60,11 @@ class CpuDevice final : public Device {
   [[nodiscard]] Backend backend() const override { return options_.backend; }
   [[nodiscard]] Workers& workers() override { return workers_; }
   [[nodiscard]] Schedule* schedule() override { return schedule_.get(); }
+  [[nodiscard]] Accelerator* accelerator() override { return nullptr; }
   [[nodiscard]] void* allocate(Bytes size) override;
   void deallocate(void* memory, Bytes size) noexcept override;
+  [[nodiscard]] void* allocate_host(Bytes size) override;
+  void deallocate_host(void* memory, Bytes size) noexcept override;
 
  private:
   Options options_;

@@ -2,8 +2,6 @@
 
 // The only way from device memory to host code, and the way back.
 
-#include <algorithm>
-#include <cstring>
 #include <span>
 
 #include "runtime/device/buffer.h"
@@ -19,8 +17,10 @@ class HostCopy {
   /// Starts the copy behind all work of `stream` so far. `into` must live, and not be used by
   /// another copy, until the numbers have been read.
   HostCopy(View<const T> source, HostBuffer<T>& into, Stream& stream)
-      : target_(into.room_for(source.size())), size_(source.size()), stream_(&stream) {
-    stream.run([source, target = target_] { std::copy_n(source.data(), source.size(), target); });
+      : target_(into.room_for(source.size(), stream.device())),
+        size_(source.size()),
+        stream_(&stream) {
+    stream.copy(target_, source.data(), Bytes(source.bytes()), CopyDirection::to_host);
     stream.record(done_);
   }
 
@@ -43,7 +43,7 @@ template <class T>
 void upload(std::span<const T> source, View<T> target, Stream& stream) {
   require(static_cast<std::int64_t>(source.size()) == target.size(),
           "an upload has another size than its target");
-  stream.run([source, target] { std::copy_n(source.data(), source.size(), target.data()); });
+  stream.copy(target.data(), source.data(), Bytes(target.bytes()), CopyDirection::to_device);
 }
 
 }  // namespace softmoe

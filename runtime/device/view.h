@@ -21,7 +21,11 @@ class View {
  public:
   View() = default;
   View(T* data, std::int64_t size) : data_(data), size_(size) {}
-  operator View<const T>() const { return {data_, size_}; }
+  /// Whoever may write may read.
+  template <class Written>
+  requires(std::is_same_v<const Written, T> && !std::is_same_v<Written, T>)
+      View(View<Written> written)
+      : View(written.data(), written.size()) {}
 
   [[nodiscard]] T* data() const { return data_; }
   [[nodiscard]] std::int64_t size() const { return size_; }
@@ -79,7 +83,11 @@ class BasicTensorView {
     require(view.size() == shape.elements(), "a tensor view has another size than its shape");
   }
 
-  operator BasicTensorView<const std::byte>() const { return {data_, dtype_, shape_}; }
+  /// Whoever may write may read.
+  template <class Written>
+  requires(std::is_same_v<const Written, Byte> && !std::is_same_v<Written, Byte>)
+      BasicTensorView(BasicTensorView<Written> written)
+      : BasicTensorView(written.data(), written.dtype(), written.shape()) {}
 
   [[nodiscard]] DType dtype() const { return dtype_; }
   [[nodiscard]] const Shape& shape() const { return shape_; }

@@ -12,6 +12,7 @@ struct Workspace {
   Arena& scratch;    ///< popped before a function returns
   Stream& compute;   ///< kernels
   Stream& exchange;  ///< rows on their way between ranks; joined to `compute` by events
+  Stream& reduce;    ///< gradients and parameters on theirs, likewise
   Progress& progress;
 };
 

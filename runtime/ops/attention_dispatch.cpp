@@ -44,8 +44,9 @@ void check_forward(const Checks& check, const AttentionArguments& arguments) {
 
 void attention(const AttentionArguments& arguments, Arena& scratch, Stream& stream) {
   check_forward(Checks("attention"), arguments);
-  pick(stream, arguments.q.dtype(), &reference::attention, &cpu::attention)(arguments, scratch,
-                                                                            stream);
+  pick<AttentionOp>(stream, arguments.q.dtype(),
+                    {"attention", &reference::attention, &cpu::attention, nullptr})(
+      arguments, scratch, stream);
 }
 
 void attention_backward(const AttentionBackwardArguments& arguments, Arena& scratch,
@@ -63,8 +64,9 @@ void attention_backward(const AttentionBackwardArguments& arguments, Arena& scra
   check.shape({"d_q", arguments.d_q}, forward.q.shape());
   check.shape({"d_k", arguments.d_k}, forward.k.shape());
   check.shape({"d_v", arguments.d_v}, forward.v.shape());
-  pick(stream, forward.q.dtype(), &reference::attention_backward, &cpu::attention_backward)(
-      arguments, scratch, stream);
+  pick<AttentionBackwardOp>(stream, forward.q.dtype(),
+                            {"attention_backward", &reference::attention_backward,
+                             &cpu::attention_backward, nullptr})(arguments, scratch, stream);
 }
 
 }  // namespace softmoe::ops

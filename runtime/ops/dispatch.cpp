@@ -1,7 +1,10 @@
 #include "runtime/ops/dispatch.h"
 
+#include <fmt/format.h>
+
 #include "runtime/ops/adamw.h"
 #include "runtime/ops/checks.h"
+#include "runtime/ops/convert.h"
 #include "runtime/ops/cross_entropy.h"
 #include "runtime/ops/elementwise.h"
 #include "runtime/ops/rms_norm.h"
@@ -12,19 +15,15 @@
 namespace softmoe::ops {
 
 bool has_vector_kernels(const Stream& stream, DType dtype) {
-  if (stream.backend() == Backend::cuda) {
-    throw DeviceError("this build has no CUDA kernels: choose runtime.device cpu");
-  }
   return stream.backend() == Backend::cpu && dtype == DType::f32;
 }
 
-namespace {
-
-/// Moving bytes needs no arithmetic: the vector kernels do it for every type.
-template <class Op>
-Op* pick_mover(const Stream& stream, Op* reference_kernel, Op* cpu_kernel) {
-  return pick(stream, DType::f32, reference_kernel, cpu_kernel);
+void refuse_cuda(std::string_view operation) {
+  throw DeviceError(
+      fmt::format("{} has no CUDA kernel: run on the processor (runtime.backend cpu)", operation));
 }
+
+namespace {
 
 /// A tensor that an operation can do without is left out as a view of nothing.
 bool is_given(const ConstTensorView& tensor) {
@@ -34,35 +33,47 @@ bool is_given(const ConstTensorView& tensor) {
 }  // namespace
 
 void fill_zero(TensorView x, Stream& stream) {
-  pick_mover(stream, &reference::fill_zero, &cpu::fill_zero)(x, stream);
+  pick<FillZeroOp>(stream, {"fill_zero", &reference::fill_zero, &cpu::fill_zero, &cuda::fill_zero})(
+      x, stream);
 }
 
 void copy(ConstTensorView source, TensorView target, Stream& stream) {
   const Checks check("copy");
   check.dtype({"target", target}, source.dtype());
   check.equal("elements of target", target.elements(), source.elements());
-  pick_mover(stream, &reference::copy, &cpu::copy)(source, target, stream);
+  pick<CopyOp>(stream, {"copy", &reference::copy, &cpu::copy, &cuda::copy})(source, target, stream);
 }
 
 void add(ConstTensorView source, TensorView target, Stream& stream) {
   const Checks check("add");
   check.same_float({{"source", source}, {"target", target}});
   check.equal("elements of target", target.elements(), source.elements());
-  pick(stream, source.dtype(), &reference::add, &cpu::add)(source, target, stream);
+  pick<AddOp>(stream, source.dtype(), {"add", &reference::add, &cpu::add, &cuda::add})(
+      source, target, stream);
+}
+
+void convert(ConstTensorView source, TensorView target, Stream& stream) {
+  const Checks check("convert");
+  check.same_float({{"source", source}});
+  check.same_float({{"target", target}});
+  check.equal("elements of target", target.elements(), source.elements());
+  pick<ConvertOp>(stream, {"convert", &reference::convert, &reference::convert, &cuda::convert})(
+      source, target, stream);
 }
 
 void sum(ConstTensorView x, View<double> sum, Stream& stream) {
   const Checks check("sum");
   check.same_float({{"x", x}});
   check.equal("size of sum", sum.size(), 1);
-  pick(stream, x.dtype(), &reference::sum, &cpu::sum)(x, sum, stream);
+  pick<SumOp>(stream, x.dtype(), {"sum", &reference::sum, &cpu::sum, nullptr})(x, sum, stream);
 }
 
 void sum_squares(ConstTensorView x, View<double> sum, Stream& stream) {
   const Checks check("sum_squares");
   check.same_float({{"x", x}});
   check.equal("size of sum", sum.size(), 1);
-  pick(stream, x.dtype(), &reference::sum_squares, &cpu::sum_squares)(x, sum, stream);
+  pick<SumOp>(stream, x.dtype(),
+              {"sum_squares", &reference::sum_squares, &cpu::sum_squares, nullptr})(x, sum, stream);
 }
 
 void gather_rows(ConstTensorView table, View<const std::int32_t> index, TensorView out,
@@ -71,7 +82,8 @@ void gather_rows(ConstTensorView table, View<const std::int32_t> index, TensorVi
   check.rank({"table", table}, 2);
   check.shape({"out", out}, {index.size(), table.dim(1)});
   check.dtype({"out", out}, table.dtype());
-  pick_mover(stream, &reference::gather_rows, &cpu::gather_rows)(table, index, out, stream);
+  pick<GatherRowsOp>(stream, {"gather_rows", &reference::gather_rows, &cpu::gather_rows,
+                              &cuda::gather_rows})(table, index, out, stream);
 }
 
 void sum_rows(const SumRowsArguments& arguments, Stream& stream) {
@@ -80,7 +92,9 @@ void sum_rows(const SumRowsArguments& arguments, Stream& stream) {
   check.rank({"rows", arguments.rows}, 2);
   check.at_least("size of segment_begin", arguments.segment_begin.size(), 1);
   check.shape({"out", arguments.out}, {arguments.segment_begin.size() - 1, arguments.rows.dim(1)});
-  pick(stream, arguments.rows.dtype(), &reference::sum_rows, &cpu::sum_rows)(arguments, stream);
+  pick<SumRowsOp>(stream, arguments.rows.dtype(),
+                  {"sum_rows", &reference::sum_rows, &cpu::sum_rows, &cuda::sum_rows})(arguments,
+                                                                                       stream);
 }
 
 void add_to_rows(ConstTensorView d_out, View<const std::int32_t> index, TensorView d_table,
@@ -89,8 +103,9 @@ void add_to_rows(ConstTensorView d_out, View<const std::int32_t> index, TensorVi
   check.same_float({{"d_out", d_out}, {"d_table", d_table}});
   check.rank({"d_table", d_table}, 2);
   check.shape({"d_out", d_out}, {index.size(), d_table.dim(1)});
-  pick(stream, d_out.dtype(), &reference::add_to_rows, &cpu::add_to_rows)(d_out, index, d_table,
-                                                                          stream);
+  pick<AddToRowsOp>(stream, d_out.dtype(),
+                    {"add_to_rows", &reference::add_to_rows, &cpu::add_to_rows, nullptr})(
+      d_out, index, d_table, stream);
 }
 
 void swiglu(ConstTensorView h_M2F, ConstTensorView gate_M, TensorView a_MF, Stream& stream) {
@@ -102,7 +117,9 @@ void swiglu(ConstTensorView h_M2F, ConstTensorView gate_M, TensorView a_MF, Stre
     check.kept_beside({"gate_M", gate_M}, h_M2F.dtype());
     check.shape({"gate_M", gate_M}, {a_MF.dim(0)});
   }
-  pick(stream, h_M2F.dtype(), &reference::swiglu, &cpu::swiglu)(h_M2F, gate_M, a_MF, stream);
+  pick<SwigluOp>(stream, h_M2F.dtype(),
+                 {"swiglu", &reference::swiglu, &cpu::swiglu, &cuda::swiglu})(h_M2F, gate_M, a_MF,
+                                                                              stream);
 }
 
 void swiglu_backward(const SwigluBackwardArguments& arguments, Stream& stream) {
@@ -117,8 +134,9 @@ void swiglu_backward(const SwigluBackwardArguments& arguments, Stream& stream) {
     check.kept_beside(gate, h_M2F.dtype());
     check.shape(gate, {d_a_MF.dim(0)});
   }
-  pick(stream, h_M2F.dtype(), &reference::swiglu_backward, &cpu::swiglu_backward)(arguments,
-                                                                                  stream);
+  pick<SwigluBackwardOp>(stream, h_M2F.dtype(),
+                         {"swiglu_backward", &reference::swiglu_backward, &cpu::swiglu_backward,
+                          &cuda::swiglu_backward})(arguments, stream);
 }
 
 void rms_norm(ConstTensorView x_TH, ConstTensorView gain_H, double epsilon, TensorView y_TH,
@@ -130,8 +148,9 @@ void rms_norm(ConstTensorView x_TH, ConstTensorView gain_H, double epsilon, Tens
   check.shape({"gain_H", gain_H}, {x_TH.dim(1)});
   check.shape({"y_TH", y_TH}, x_TH.shape());
   check.shape({"scale_T", scale_T}, {x_TH.dim(0)});
-  pick(stream, x_TH.dtype(), &reference::rms_norm, &cpu::rms_norm)(x_TH, gain_H, epsilon, y_TH,
-                                                                   scale_T, stream);
+  pick<RmsNormOp>(stream, x_TH.dtype(),
+                  {"rms_norm", &reference::rms_norm, &cpu::rms_norm, &cuda::rms_norm})(
+      x_TH, gain_H, epsilon, y_TH, scale_T, stream);
 }
 
 void rms_norm_backward(const RmsNormBackwardArguments& arguments, Stream& stream) {
@@ -149,8 +168,9 @@ void rms_norm_backward(const RmsNormBackwardArguments& arguments, Stream& stream
   check.shape({"gain_H", arguments.gain_H}, {x_TH.dim(1)});
   check.shape({"d_gain_H", arguments.d_gain_H}, {x_TH.dim(1)});
   check.shape({"scale_T", arguments.scale_T}, {x_TH.dim(0)});
-  pick(stream, x_TH.dtype(), &reference::rms_norm_backward, &cpu::rms_norm_backward)(arguments,
-                                                                                     stream);
+  pick<RmsNormBackwardOp>(stream, x_TH.dtype(),
+                          {"rms_norm_backward", &reference::rms_norm_backward,
+                           &cpu::rms_norm_backward, &cuda::rms_norm_backward})(arguments, stream);
 }
 
 void rotary(const RotaryArguments& arguments, Stream& stream) {
@@ -164,7 +184,8 @@ void rotary(const RotaryArguments& arguments, Stream& stream) {
   check.at_least("first_column", arguments.first_column, 0);
   check.at_least("columns of x", arguments.x.dim(1),
                  arguments.first_column + std::int64_t{arguments.heads} * arguments.head_size);
-  pick(stream, arguments.x.dtype(), &reference::rotary, &cpu::rotary)(arguments, stream);
+  pick<RotaryOp>(stream, arguments.x.dtype(),
+                 {"rotary", &reference::rotary, &cpu::rotary, nullptr})(arguments, stream);
 }
 
 void cross_entropy(TensorView logits_TV, View<const std::int32_t> target_T, TensorView loss_T,
@@ -175,7 +196,8 @@ void cross_entropy(TensorView logits_TV, View<const std::int32_t> target_T, Tens
   check.rank({"logits_TV", logits_TV}, 2);
   check.equal("size of target_T", target_T.size(), logits_TV.dim(0));
   check.shape({"loss_T", loss_T}, {logits_TV.dim(0)});
-  pick(stream, logits_TV.dtype(), &reference::cross_entropy, &cpu::cross_entropy)(
+  pick<CrossEntropyOp>(stream, logits_TV.dtype(),
+                       {"cross_entropy", &reference::cross_entropy, &cpu::cross_entropy, nullptr})(
       logits_TV, target_T, loss_T, stream);
 }
 
@@ -189,7 +211,8 @@ void adamw(const AdamwArguments& arguments, Stream& stream) {
   check.equal("elements of first_moment", arguments.first_moment.elements(), size);
   check.equal("elements of second_moment", arguments.second_moment.elements(), size);
   check.at_least("update", arguments.update, 1);
-  pick(stream, arguments.parameter.dtype(), &reference::adamw, &cpu::adamw)(arguments, stream);
+  pick<AdamwOp>(stream, arguments.parameter.dtype(),
+                {"adamw", &reference::adamw, &cpu::adamw, nullptr})(arguments, stream);
 }
 
 }  // namespace softmoe::ops

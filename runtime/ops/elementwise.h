@@ -14,6 +14,9 @@ FillZeroOp fill_zero;
 namespace cpu {
 FillZeroOp fill_zero;
 }
+namespace cuda {
+FillZeroOp fill_zero;
+}
 
 /// target := source, of the same type and size.
 using CopyOp = void(ConstTensorView source, TensorView target, Stream& stream);
@@ -24,6 +27,9 @@ CopyOp copy;
 namespace cpu {
 CopyOp copy;
 }
+namespace cuda {
+CopyOp copy;
+}
 
 /// target += source, of the same floating type and size.
 using AddOp = void(ConstTensorView source, TensorView target, Stream& stream);
@@ -32,6 +38,9 @@ namespace reference {
 AddOp add;
 }
 namespace cpu {
+AddOp add;
+}
+namespace cuda {
 AddOp add;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "runtime/device/arena.h"
 #include "runtime/device/stream.h"
 #include "runtime/device/view.h"
 
@@ -34,6 +35,9 @@ GemmOp gemm;
 namespace cpu {
 GemmOp gemm;
 }
+namespace cuda {
+GemmOp gemm;
+}
 
 /// One product per group over rows that lie behind one another: group g owns rows
 /// [row_begin[g], row_begin[g + 1]) of the row matrices and slice g of the per-group matrices.
@@ -47,13 +51,17 @@ struct GroupedGemmArguments {
 };
 
 /// out_g = rows_g * op(weights_g), groups largest first over the workers. Groups may be empty.
+/// @param scratch  released before return
 /// @throws InvalidArgument naming the shapes if they do not fit.
-using GroupedGemmOp = void(const GroupedGemmArguments& arguments, Stream& stream);
+using GroupedGemmOp = void(const GroupedGemmArguments& arguments, Arena& scratch, Stream& stream);
 GroupedGemmOp grouped_gemm;
 namespace reference {
 GroupedGemmOp grouped_gemm;
 }
 namespace cpu {
+GroupedGemmOp grouped_gemm;
+}
+namespace cuda {
 GroupedGemmOp grouped_gemm;
 }
 
@@ -67,13 +75,18 @@ struct GroupedGemmWeightArguments {
 };
 
 /// d_weights_g = beta * d_weights_g + d_out_g^T * rows_g, groups largest first over the workers.
+/// @param scratch  released before return
 /// @throws InvalidArgument naming the shapes if they do not fit.
-using GroupedGemmWeightOp = void(const GroupedGemmWeightArguments& arguments, Stream& stream);
+using GroupedGemmWeightOp = void(const GroupedGemmWeightArguments& arguments, Arena& scratch,
+                                 Stream& stream);
 GroupedGemmWeightOp grouped_gemm_weight;
 namespace reference {
 GroupedGemmWeightOp grouped_gemm_weight;
 }
 namespace cpu {
+GroupedGemmWeightOp grouped_gemm_weight;
+}
+namespace cuda {
 GroupedGemmWeightOp grouped_gemm_weight;
 }
 

@@ -31,10 +31,11 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
   const std::int64_t n = b.dim(b_is_transposed ? 0 : 1);
   check.shape({"b", b}, b_is_transposed ? Shape{n, k} : Shape{k, n});
   check.shape({"c", c}, {a.dim(a_is_transposed ? 1 : 0), n});
-  pick(stream, a.dtype(), &reference::gemm, &cpu::gemm)(arguments, stream);
+  pick<GemmOp>(stream, a.dtype(), {"gemm", &reference::gemm, &cpu::gemm, &cuda::gemm})(arguments,
+                                                                                       stream);
 }
 
-void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
+void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream& stream) {
   const Checks check("grouped_gemm");
   const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
   check.same_float({{"rows", rows}, {"weights", weights}, {"out", out}});
@@ -47,10 +48,13 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
                                         : Shape{weights.dim(0), k, n});
   check.shape({"out", out}, {rows.dim(0), n});
   check_groups(check, row_begin, weights.dim(0), rows.dim(0));
-  pick(stream, rows.dtype(), &reference::grouped_gemm, &cpu::grouped_gemm)(arguments, stream);
+  pick<GroupedGemmOp>(stream, rows.dtype(),
+                      {"grouped_gemm", &reference::grouped_gemm, &cpu::grouped_gemm,
+                       &cuda::grouped_gemm})(arguments, scratch, stream);
 }
 
-void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Stream& stream) {
+void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& scratch,
+                         Stream& stream) {
   const Checks check("grouped_gemm_weight");
   const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
   check.same_float({{"d_out", d_out}, {"rows", rows}, {"d_weights", d_weights}});
@@ -59,8 +63,10 @@ void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Stream& st
   check.shape({"d_out", d_out}, {rows.dim(0), d_weights.dim(1)});
   check.shape({"d_weights", d_weights}, {d_weights.dim(0), d_weights.dim(1), rows.dim(1)});
   check_groups(check, row_begin, d_weights.dim(0), rows.dim(0));
-  pick(stream, rows.dtype(), &reference::grouped_gemm_weight, &cpu::grouped_gemm_weight)(arguments,
-                                                                                         stream);
+  pick<GroupedGemmWeightOp>(stream, rows.dtype(),
+                            {"grouped_gemm_weight", &reference::grouped_gemm_weight,
+                             &cpu::grouped_gemm_weight, &cuda::grouped_gemm_weight})(
+      arguments, scratch, stream);
 }
 
 }  // namespace softmoe::ops

@@ -36,6 +36,9 @@ LapsumOp lapsum;
 namespace cpu {
 LapsumOp lapsum;
 }
+namespace cuda {
+LapsumOp lapsum;
+}
 
 /// With v the gradient by p, q = f / sum f, v' = sum q v and u' = sum q u of a row:
 ///
@@ -59,6 +62,9 @@ namespace reference {
 LapsumVjpOp lapsum_vjp;
 }
 namespace cpu {
+LapsumVjpOp lapsum_vjp;
+}
+namespace cuda {
 LapsumVjpOp lapsum_vjp;
 }
 

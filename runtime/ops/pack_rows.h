@@ -3,6 +3,7 @@
 // Ordering rows by key and packing them, with the number of rows known to the device only, so that
 // the host need not wait for it. Letters: S segments, N rows, C room for rows, K keys.
 
+#include "runtime/device/arena.h"
 #include "runtime/device/stream.h"
 #include "runtime/device/view.h"
 
@@ -19,12 +20,16 @@ struct SortRowsArguments {
 };
 
 /// Stable counting sort by key: rows of one key keep their order.
-using SortRowsOp = void(const SortRowsArguments& arguments, Stream& stream);
+/// @param scratch  released before return
+using SortRowsOp = void(const SortRowsArguments& arguments, Arena& scratch, Stream& stream);
 SortRowsOp sort_rows;
 namespace reference {
 SortRowsOp sort_rows;
 }
 namespace cpu {
+SortRowsOp sort_rows;
+}
+namespace cuda {
 SortRowsOp sort_rows;
 }
 
@@ -42,6 +47,9 @@ namespace reference {
 PackRowsOp pack_rows;
 }
 namespace cpu {
+PackRowsOp pack_rows;
+}
+namespace cuda {
 PackRowsOp pack_rows;
 }
 

@@ -23,6 +23,9 @@ RmsNormOp rms_norm;
 namespace cpu {
 RmsNormOp rms_norm;
 }
+namespace cuda {
+RmsNormOp rms_norm;
+}
 
 struct RmsNormBackwardArguments {
   ConstTensorView d_y_TH;
@@ -30,7 +33,7 @@ struct RmsNormBackwardArguments {
   ConstTensorView gain_H;
   ConstTensorView scale_T;
   TensorView d_x_TH;    ///< the gradient is ADDED: x also feeds the residual stream
-  TensorView d_gain_H;  ///< beta * d_gain_H + sum over rows, in row order
+  TensorView d_gain_H;  ///< beta * d_gain_H + sum over rows, in an order that T alone decides
   double beta = 1.0;
 };
 
@@ -40,6 +43,9 @@ namespace reference {
 RmsNormBackwardOp rms_norm_backward;
 }
 namespace cpu {
+RmsNormBackwardOp rms_norm_backward;
+}
+namespace cuda {
 RmsNormBackwardOp rms_norm_backward;
 }
 

@@ -32,6 +32,9 @@ RouteCompressOp route_compress;
 namespace cpu {
 RouteCompressOp route_compress;
 }
+namespace cuda {
+RouteCompressOp route_compress;
+}
 
 /// Copies a pattern and counts its columns: what route_compress gave, for a choice made before.
 /// @param given    the pattern; its column_N may have another room
@@ -44,6 +47,9 @@ namespace reference {
 RouteReplayOp route_replay;
 }
 namespace cpu {
+RouteReplayOp route_replay;
+}
+namespace cuda {
 RouteReplayOp route_replay;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/base/errors.h"
+#include "runtime/ops/dispatch.h"
 #include "runtime/ops/lapsum.h"
 #include "runtime/ops/route_compress.h"
 #include "runtime/ops/route_gates.h"
@@ -18,13 +19,6 @@
 namespace softmoe::ops {
 
 namespace {
-
-bool on_cpu(const Stream& stream) {
-  if (stream.backend() == Backend::cuda) {
-    throw DeviceError("this build has no CUDA kernels: use the backend cpu");
-  }
-  return stream.backend() == Backend::cpu;
-}
 
 void require_like(std::string_view operation, std::string_view name, ConstTensorView tensor,
                   ConstTensorView model) {
@@ -69,8 +63,8 @@ void lapsum(const LapsumArguments& arguments, Arena& scratch, Stream& stream) {
   require_anchor("lapsum", arguments.anchor_R2, arguments.scores_RC);
   require_temperature("lapsum", arguments.alpha);
   if (std::isnan(arguments.k)) throw InvalidArgument("lapsum: the mass k is not a number");
-  on_cpu(stream) ? cpu::lapsum(arguments, scratch, stream)
-                 : reference::lapsum(arguments, scratch, stream);
+  pick<LapsumOp>(stream, {"lapsum", &reference::lapsum, &cpu::lapsum, &cuda::lapsum})(
+      arguments, scratch, stream);
 }
 
 void lapsum_vjp(const LapsumVjpArguments& arguments, Arena& scratch, Stream& stream) {
@@ -79,8 +73,8 @@ void lapsum_vjp(const LapsumVjpArguments& arguments, Arena& scratch, Stream& str
   require_like("lapsum_vjp", "d_scores", arguments.d_scores_RC, arguments.forward.scores_RC);
   require(arguments.d_k.size() == 1 && arguments.d_alpha.size() <= 1,
           "lapsum_vjp wants one number for d_k, and one or none for d_alpha");
-  on_cpu(stream) ? cpu::lapsum_vjp(arguments, scratch, stream)
-                 : reference::lapsum_vjp(arguments, scratch, stream);
+  pick<LapsumVjpOp>(stream, {"lapsum_vjp", &reference::lapsum_vjp, &cpu::lapsum_vjp,
+                             &cuda::lapsum_vjp})(arguments, scratch, stream);
 }
 
 void route_normalise(const RouteNormaliseArguments& arguments, Arena& scratch, Stream& stream) {
@@ -90,8 +84,9 @@ void route_normalise(const RouteNormaliseArguments& arguments, Arena& scratch, S
   require(arguments.gain.elements() == 1, "route_normalise wants one gain");
   require(arguments.scale_R.elements() == arguments.x_RC.dim(0),
           "route_normalise wants one scale for every row");
-  on_cpu(stream) ? cpu::route_normalise(arguments, scratch, stream)
-                 : reference::route_normalise(arguments, scratch, stream);
+  pick<RouteNormaliseOp>(stream, {"route_normalise", &reference::route_normalise,
+                                  &cpu::route_normalise, &cuda::route_normalise})(arguments,
+                                                                                  scratch, stream);
 }
 
 void route_normalise_backward(const RouteNormaliseBackwardArguments& arguments, Arena& scratch,
@@ -101,8 +96,10 @@ void route_normalise_backward(const RouteNormaliseBackwardArguments& arguments, 
   require_like("route_normalise_backward", "d_x", arguments.d_x_RC, arguments.n_RC);
   require(arguments.gain.elements() == 1 && arguments.d_gain.elements() == 1,
           "route_normalise_backward wants one gain");
-  on_cpu(stream) ? cpu::route_normalise_backward(arguments, scratch, stream)
-                 : reference::route_normalise_backward(arguments, scratch, stream);
+  pick<RouteNormaliseBackwardOp>(
+      stream, {"route_normalise_backward", &reference::route_normalise_backward,
+               &cpu::route_normalise_backward, &cuda::route_normalise_backward})(arguments, scratch,
+                                                                                 stream);
 }
 
 void route_noise(const RouteNoiseArguments& arguments, Stream& stream) {
@@ -112,7 +109,8 @@ void route_noise(const RouteNoiseArguments& arguments, Stream& stream) {
     throw InvalidArgument(fmt::format("route_noise: {} columns, but at most {} have numbers",
                                       arguments.x_RC.dim(1), kMaxColumns));
   }
-  on_cpu(stream) ? cpu::route_noise(arguments, stream) : reference::route_noise(arguments, stream);
+  pick<RouteNoiseOp>(stream, {"route_noise", &reference::route_noise, &cpu::route_noise,
+                              &cuda::route_noise})(arguments, stream);
 }
 
 void route_select(const RouteChoice& choice, View<std::uint32_t> chosen_RW, Arena& scratch,
@@ -128,8 +126,8 @@ void route_select(const RouteChoice& choice, View<std::uint32_t> chosen_RW, Aren
     throw InvalidArgument(fmt::format("route_select: at least {} and at most {} of {} columns",
                                       choice.at_least, choice.at_most, columns));
   }
-  on_cpu(stream) ? cpu::route_select(choice, chosen_RW, scratch, stream)
-                 : reference::route_select(choice, chosen_RW, scratch, stream);
+  pick<RouteSelectOp>(stream, {"route_select", &reference::route_select, &cpu::route_select,
+                               &cuda::route_select})(choice, chosen_RW, scratch, stream);
 }
 
 void route_hash(const RouteHashArguments& arguments, Stream& stream) {
@@ -138,15 +136,17 @@ void route_hash(const RouteHashArguments& arguments, Stream& stream) {
     throw InvalidArgument(
         fmt::format("route_hash: {} different columns of {}", arguments.count, arguments.columns));
   }
-  on_cpu(stream) ? cpu::route_hash(arguments, stream) : reference::route_hash(arguments, stream);
+  pick<RouteHashOp>(stream, {"route_hash", &reference::route_hash, &cpu::route_hash,
+                             &cuda::route_hash})(arguments, stream);
 }
 
 void route_compress(View<const std::uint32_t> chosen_RW, const SparseRows& sparse,
                     View<std::int32_t> count_C, Arena& scratch, Stream& stream) {
   require(sparse.row_begin_R1.size() >= 1, "route_compress wants at least the end of the rows");
   require_words("route_compress", chosen_RW.size(), sparse.row_begin_R1.size() - 1, count_C.size());
-  on_cpu(stream) ? cpu::route_compress(chosen_RW, sparse, count_C, scratch, stream)
-                 : reference::route_compress(chosen_RW, sparse, count_C, scratch, stream);
+  pick<RouteCompressOp>(stream, {"route_compress", &reference::route_compress, &cpu::route_compress,
+                                 &cuda::route_compress})(chosen_RW, sparse, count_C, scratch,
+                                                         stream);
 }
 
 void route_replay(const SparseRows& given, const SparseRows& sparse, View<std::int32_t> count_C,
@@ -158,14 +158,15 @@ void route_replay(const SparseRows& given, const SparseRows& sparse, View<std::i
         given.row_begin_R1.size() - 1, given.column_N.size(), sparse.row_begin_R1.size() - 1,
         sparse.column_N.size()));
   }
-  on_cpu(stream) ? cpu::route_replay(given, sparse, count_C, stream)
-                 : reference::route_replay(given, sparse, count_C, stream);
+  pick<RouteReplayOp>(stream, {"route_replay", &reference::route_replay, &cpu::route_replay,
+                               &cuda::route_replay})(given, sparse, count_C, stream);
 }
 
 void route_gates(const RouteGatesArguments& arguments, Stream& stream) {
   require(arguments.gate_N.elements() == arguments.sparse.column_N.size(),
           "route_gates wants room for one gate per entry");
-  on_cpu(stream) ? cpu::route_gates(arguments, stream) : reference::route_gates(arguments, stream);
+  pick<RouteGatesOp>(stream, {"route_gates", &reference::route_gates, &cpu::route_gates,
+                              &cuda::route_gates})(arguments, stream);
 }
 
 void route_gates_backward(const RouteGatesArguments& forward, ConstTensorView d_gate_N,
@@ -174,24 +175,26 @@ void route_gates_backward(const RouteGatesArguments& forward, ConstTensorView d_
           "route_gates_backward wants a gradient row for every row");
   require(d_gate_N.dtype() == forward.gate_N.dtype() && d_p_RC.dtype() == forward.gate_N.dtype(),
           "route_gates_backward wants gradients of the type of the gates");
-  on_cpu(stream) ? cpu::route_gates_backward(forward, d_gate_N, d_p_RC, stream)
-                 : reference::route_gates_backward(forward, d_gate_N, d_p_RC, stream);
+  pick<RouteGatesBackwardOp>(stream, {"route_gates_backward", &reference::route_gates_backward,
+                                      &cpu::route_gates_backward, &cuda::route_gates_backward})(
+      forward, d_gate_N, d_p_RC, stream);
 }
 
 void route_softmax(ConstTensorView scores_RC, TensorView signed_f_RC, Arena& scratch,
                    Stream& stream) {
   require_matrix("route_softmax", scores_RC);
   require_like("route_softmax", "signed_f", signed_f_RC, scores_RC);
-  on_cpu(stream) ? cpu::route_softmax(scores_RC, signed_f_RC, scratch, stream)
-                 : reference::route_softmax(scores_RC, signed_f_RC, scratch, stream);
+  pick<RouteSoftmaxOp>(stream, {"route_softmax", &reference::route_softmax, &cpu::route_softmax,
+                                &cuda::route_softmax})(scores_RC, signed_f_RC, scratch, stream);
 }
 
 void route_softmax_vjp(const RouteSoftmaxVjpArguments& arguments, Arena& scratch, Stream& stream) {
   require_matrix("route_softmax_vjp", arguments.signed_f_RC);
   require_like("route_softmax_vjp", "d_p", arguments.d_p_RC, arguments.signed_f_RC);
   require_like("route_softmax_vjp", "d_scores", arguments.d_scores_RC, arguments.signed_f_RC);
-  on_cpu(stream) ? cpu::route_softmax_vjp(arguments, scratch, stream)
-                 : reference::route_softmax_vjp(arguments, scratch, stream);
+  pick<RouteSoftmaxVjpOp>(stream, {"route_softmax_vjp", &reference::route_softmax_vjp,
+                                   &cpu::route_softmax_vjp, &cuda::route_softmax_vjp})(
+      arguments, scratch, stream);
 }
 
 void route_penalty(const RoutePenaltyArguments& arguments, View<double> sums, Arena& scratch,
@@ -200,16 +203,18 @@ void route_penalty(const RoutePenaltyArguments& arguments, View<double> sums, Ar
   require(arguments.weight_C.empty() || arguments.weight_C.size() == arguments.scores_RC.dim(1),
           "route_penalty wants one weight for every column, or none at all");
   require(sums.size() == kNumPenaltySums, "route_penalty wants three sums");
-  on_cpu(stream) ? cpu::route_penalty(arguments, sums, scratch, stream)
-                 : reference::route_penalty(arguments, sums, scratch, stream);
+  pick<RoutePenaltyOp>(stream, {"route_penalty", &reference::route_penalty, &cpu::route_penalty,
+                                &cuda::route_penalty})(arguments, sums, scratch, stream);
 }
 
 void route_penalty_backward(const RoutePenaltyArguments& arguments, TensorView d_scores_RC,
                             Arena& scratch, Stream& stream) {
   require_matrix("route_penalty_backward", arguments.scores_RC);
   require_like("route_penalty_backward", "d_scores", d_scores_RC, arguments.scores_RC);
-  on_cpu(stream) ? cpu::route_penalty_backward(arguments, d_scores_RC, scratch, stream)
-                 : reference::route_penalty_backward(arguments, d_scores_RC, scratch, stream);
+  pick<RoutePenaltyBackwardOp>(
+      stream, {"route_penalty_backward", &reference::route_penalty_backward,
+               &cpu::route_penalty_backward, &cuda::route_penalty_backward})(arguments, d_scores_RC,
+                                                                             scratch, stream);
 }
 
 double route_margin_bin_edge(int bin) {
@@ -231,8 +236,8 @@ void route_measure(const RouteMeasureArguments& arguments, const RouteMeasures& 
     require_like("route_measure", "signed_f", arguments.gates.signed_f_RC,
                  arguments.choice.scores_RC);
   }
-  on_cpu(stream) ? cpu::route_measure(arguments, measures, scratch, stream)
-                 : reference::route_measure(arguments, measures, scratch, stream);
+  pick<RouteMeasureOp>(stream, {"route_measure", &reference::route_measure, &cpu::route_measure,
+                                &cuda::route_measure})(arguments, measures, scratch, stream);
 }
 
 }  // namespace softmoe::ops

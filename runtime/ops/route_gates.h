@@ -32,6 +32,9 @@ RouteGatesOp route_gates;
 namespace cpu {
 RouteGatesOp route_gates;
 }
+namespace cuda {
+RouteGatesOp route_gates;
+}
 
 /// d_p_RC := the gradient by p, the pattern held constant: zero outside it.
 /// @param forward   as in the forward call, gate_N filled
@@ -44,6 +47,9 @@ namespace reference {
 RouteGatesBackwardOp route_gates_backward;
 }
 namespace cpu {
+RouteGatesBackwardOp route_gates_backward;
+}
+namespace cuda {
 RouteGatesBackwardOp route_gates_backward;
 }
 

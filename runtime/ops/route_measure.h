@@ -74,5 +74,8 @@ RouteMeasureOp route_measure;
 namespace cpu {
 RouteMeasureOp route_measure;
 }
+namespace cuda {
+RouteMeasureOp route_measure;
+}
 
 }  // namespace softmoe::ops

@@ -32,6 +32,9 @@ RouteNormaliseOp route_normalise;
 namespace cpu {
 RouteNormaliseOp route_normalise;
 }
+namespace cuda {
+RouteNormaliseOp route_normalise;
+}
 
 struct RouteNormaliseBackwardArguments {
   ConstTensorView d_y_RC;
@@ -53,6 +56,9 @@ RouteNormaliseBackwardOp route_normalise_backward;
 namespace cpu {
 RouteNormaliseBackwardOp route_normalise_backward;
 }
+namespace cuda {
+RouteNormaliseBackwardOp route_normalise_backward;
+}
 
 /// x[r][c] += standard_deviation * z, z standard normal: number c of index first_index + r of `key`
 /// (block c / 4; words 0, 1 give the first two normals of a block, words 2, 3 the others).
@@ -69,6 +75,9 @@ namespace reference {
 RouteNoiseOp route_noise;
 }
 namespace cpu {
+RouteNoiseOp route_noise;
+}
+namespace cuda {
 RouteNoiseOp route_noise;
 }
 

@@ -42,6 +42,9 @@ RouteSelectOp route_select;
 namespace cpu {
 RouteSelectOp route_select;
 }
+namespace cuda {
+RouteSelectOp route_select;
+}
 
 /// `count` different columns for each row, drawn uniformly with the numbers of index id_R[row]:
 /// equal ids choose equally.
@@ -60,6 +63,9 @@ namespace reference {
 RouteHashOp route_hash;
 }
 namespace cpu {
+RouteHashOp route_hash;
+}
+namespace cuda {
 RouteHashOp route_hash;
 }
 

@@ -20,6 +20,9 @@ RouteSoftmaxOp route_softmax;
 namespace cpu {
 RouteSoftmaxOp route_softmax;
 }
+namespace cuda {
+RouteSoftmaxOp route_softmax;
+}
 
 /// d_r_i = p_i (v_i - sum p v).
 struct RouteSoftmaxVjpArguments {
@@ -36,6 +39,9 @@ namespace reference {
 RouteSoftmaxVjpOp route_softmax_vjp;
 }
 namespace cpu {
+RouteSoftmaxVjpOp route_softmax_vjp;
+}
+namespace cuda {
 RouteSoftmaxVjpOp route_softmax_vjp;
 }
 
@@ -64,6 +70,9 @@ RoutePenaltyOp route_penalty;
 namespace cpu {
 RoutePenaltyOp route_penalty;
 }
+namespace cuda {
+RoutePenaltyOp route_penalty;
+}
 
 /// d_scores_RC += the gradient of balance + z.
 /// @param scratch  released before return
@@ -74,6 +83,9 @@ namespace reference {
 RoutePenaltyBackwardOp route_penalty_backward;
 }
 namespace cpu {
+RoutePenaltyBackwardOp route_penalty_backward;
+}
+namespace cuda {
 RoutePenaltyBackwardOp route_penalty_backward;
 }
 

@@ -18,6 +18,9 @@ GatherRowsOp gather_rows;
 namespace cpu {
 GatherRowsOp gather_rows;
 }
+namespace cuda {
+GatherRowsOp gather_rows;
+}
 
 struct SumRowsArguments {
   ConstTensorView rows;                    ///< [N, H]
@@ -35,6 +38,9 @@ namespace reference {
 SumRowsOp sum_rows;
 }
 namespace cpu {
+SumRowsOp sum_rows;
+}
+namespace cuda {
 SumRowsOp sum_rows;
 }
 

@@ -21,6 +21,9 @@ SwigluOp swiglu;
 namespace cpu {
 SwigluOp swiglu;
 }
+namespace cuda {
+SwigluOp swiglu;
+}
 
 struct SwigluBackwardArguments {
   ConstTensorView d_a_MF;
@@ -36,6 +39,9 @@ namespace reference {
 SwigluBackwardOp swiglu_backward;
 }
 namespace cpu {
+SwigluBackwardOp swiglu_backward;
+}
+namespace cuda {
 SwigluBackwardOp swiglu_backward;
 }
 

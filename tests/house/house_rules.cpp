@@ -180,6 +180,34 @@ Offenders against_preprocessor(const SourceFiles& files) {
   return lines_matching(checked, directive);
 }
 
+Offenders against_kernel_rules(const SourceFiles& files) {
+  struct Rule {
+    std::regex offence;
+    std::string_view home;  ///< the one file that may
+  };
+  static const Rule rules[] = {
+      {std::regex("<<<"), ""},
+      {std::regex(R"(\basm\b)"), ""},
+      {std::regex(R"(\b__shared__\b)"), "runtime/device/cuda/shared_memory.h"},
+      {std::regex(R"(\bcudaLaunchKernel)"), "runtime/device/cuda/launch.h"},
+      {std::regex(R"(\bcooperative_groups\b)"), ""}};
+  SourceFiles checked;
+  std::copy_if(files.begin(), files.end(), std::back_inserter(checked),
+               [](const SourceFile& file) { return !is_test(file); });
+  Offenders offenders;
+  for (const Rule& rule : rules) {
+    const auto found = lines_where(
+        checked,
+        [&](const SourceFile& file, const std::string& line) -> std::optional<std::string> {
+          const std::string code = line.substr(0, line.find("//"));
+          if (file.path == rule.home || !std::regex_search(code, rule.offence)) return std::nullopt;
+          return line;
+        });
+    offenders.insert(offenders.end(), found.begin(), found.end());
+  }
+  return offenders;
+}
+
 Offenders against_reminders(const SourceFiles& files) {
   // In two halves, or this line would offend.
   static const std::regex reminder(
@@ -223,6 +251,7 @@ Offenders against_own_header_first(const SourceFiles& files) {
 std::string namespace_of(std::string_view path) {
   const std::string folder = first_folder(path);
   if (folder != "runtime") return "softmoe::" + folder;
+  if (path.starts_with("runtime/device/cuda/")) return "softmoe::cuda";
   const std::string room = first_folder(path.substr(folder.size() + 1));
   return room == "base" || room == "device" ? "softmoe" : "softmoe::" + room;
 }

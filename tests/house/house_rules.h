@@ -44,6 +44,10 @@ using FolderOrder = std::map<std::string, std::set<std::string>>;
 /// No #if, no #define: variants are chosen by CMake, and what varies is a function.
 [[nodiscard]] Offenders against_preprocessor(const SourceFiles& files);
 
+/// What lets kernels run on an emulation: no <<<>>>, no assembler, no cooperative groups; launches
+/// and shared memory by one function each.
+[[nodiscard]] Offenders against_kernel_rules(const SourceFiles& files);
+
 /// No reminders of unfinished work.
 [[nodiscard]] Offenders against_reminders(const SourceFiles& files);
 
@@ -56,7 +60,8 @@ using FolderOrder = std::map<std::string, std::set<std::string>>;
 /// Code lives in the namespace of its folder; into another's it puts declarations at most.
 [[nodiscard]] Offenders against_namespaces(const SourceFiles& files, const FolderOrder& order);
 
-/// The namespace of a file of the house: runtime/ is by room, base/ and device/ plain softmoe.
+/// The namespace of a file of the house: runtime/ is by room, base/ and device/ plain softmoe,
+/// device/cuda/ softmoe::cuda.
 [[nodiscard]] std::string namespace_of(std::string_view path);
 
 }  // namespace softmoe::test

@@ -66,6 +66,22 @@ TEST(HouseRules, EveryLibraryOfTheTableIsKeptAtHome) {
   }
 }
 
+TEST(HouseRules, AKernelThatCannotBeEmulatedIsFound) {
+  const SourceFiles files = {
+      {"runtime/ops/cuda/a.cu",
+       {"kernel<<<1, 32>>>(x);", "asm volatile(\"nop;\");", "__shared__ float tile[32];",
+        "launch(&kernel, {.blocks = 1}, stream, x);  // not kernel<<<1, 32>>>(x)"}},
+      {"runtime/ops/cuda/b.cu", {"cudaLaunchKernelEx(&config, kernel);"}},
+      {"runtime/device/cuda/launch.h", {"check_cuda(cudaLaunchKernelEx(&config, kernel));"}},
+      {"runtime/device/cuda/shared_memory.h", {"extern __shared__ unsigned char bytes[];"}},
+      {"tests/gpu_emulation/c.cpp", {"__shared__"}}};
+
+  EXPECT_THAT(against_kernel_rules(files),
+              testing::UnorderedElementsAre(
+                  StartsWith("runtime/ops/cuda/a.cu:1"), StartsWith("runtime/ops/cuda/a.cu:2"),
+                  StartsWith("runtime/ops/cuda/a.cu:3"), StartsWith("runtime/ops/cuda/b.cu:1")));
+}
+
 TEST(HouseRules, AnIncludeThatDoesNotStartAtTheRootIsFound) {
   const SourceFiles files = {
       {"router/plan.h", {}},

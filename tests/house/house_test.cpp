@@ -87,6 +87,10 @@ TEST_F(House, NothingVariesByThePreprocessor) {
   EXPECT_THAT(against_preprocessor(code()), IsEmpty());
 }
 
+TEST_F(House, KernelsCanBeEmulated) {
+  EXPECT_THAT(against_kernel_rules(code()), IsEmpty());
+}
+
 TEST_F(House, NoReminderIsLeftBehind) {
   EXPECT_THAT(against_reminders(code()), IsEmpty());
 }

@@ -3,35 +3,14 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <exception>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "parallel/local/local_world.h"
+#include "tests/support/first_failure.h"
 #include "tests/support/patience.h"
 
 namespace softmoe::test {
-
-namespace {
-
-/// Keeps the first of the exceptions thrown by several threads.
-class FirstFailure {
- public:
-  void keep(std::exception_ptr failure) {
-    const std::lock_guard lock(mutex_);
-    if (failure_ == nullptr) failure_ = std::move(failure);
-  }
-  void rethrow() const {
-    if (failure_ != nullptr) std::rethrow_exception(failure_);
-  }
-
- private:
-  std::mutex mutex_;
-  std::exception_ptr failure_;
-};
-
-}  // namespace
 
 void run_ranks(int num_ranks, const RankFunction& function) {
   run_ranks(num_ranks, {.timeout = patience(std::chrono::seconds(20))}, function);

@@ -18,8 +18,11 @@ class OnDevice {
  public:
   static constexpr Bytes kArena{std::int64_t{48} << 20};
 
+  /// @param backend cuda: the first GPU, or the first emulated one.
   /// @param arena of `saved` and of `scratch` each.
   explicit OnDevice(Backend backend = Backend::cpu, int num_threads = 1, Bytes arena = kArena);
+  /// On a device of the test's own.
+  explicit OnDevice(std::unique_ptr<Device> device, Bytes arena = kArena);
 
   /// Copies `values` to fresh device memory that lives as long as this object.
   template <class T>
@@ -47,9 +50,15 @@ class OnDevice {
     return download(View<const T>(source.template as<T>()));
   }
 
-  CpuDevice device;
+  // In the order of construction: the device first, whatever uses it later.
+ private:
+  std::unique_ptr<Device> owned_device_;
+
+ public:
+  Device& device;
   Stream stream;
   Stream exchange;
+  Stream reduce;
   Arena saved;
   Arena scratch;
   Progress progress;

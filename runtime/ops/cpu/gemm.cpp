@@ -113,7 +113,7 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
   });
 }
 
-void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
+void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
     const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
     const std::int64_t k = rows.dim(1);
@@ -130,7 +130,8 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
   });
 }
 
-void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Stream& stream) {
+void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& /*scratch*/,
+                         Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
     const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
     const std::int64_t n = d_out.dim(1);

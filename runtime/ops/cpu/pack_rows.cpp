@@ -15,7 +15,7 @@ constexpr std::int64_t kRowsPerTask = 256;
 
 }  // namespace
 
-void sort_rows(const SortRowsArguments& arguments, Stream& stream) {
+void sort_rows(const SortRowsArguments& arguments, Arena& /*scratch*/, Stream& stream) {
   require(arguments.count_K.size() <= kMaxKeys, "sort_rows on the CPU takes at most 4096 keys");
   stream.run([arguments] {
     const auto& [segment_begin, key, count, row_at, segment_at, place_of] = arguments;

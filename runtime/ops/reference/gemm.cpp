@@ -58,7 +58,7 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
   stream.run([arguments] { multiply(arguments); });
 }
 
-void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
+void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Stream& stream) {
   stream.run([arguments] {
     const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
     for (std::int64_t group = 0; group < weights.dim(0); ++group) {
@@ -72,7 +72,8 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Stream& stream) {
   });
 }
 
-void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Stream& stream) {
+void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& /*scratch*/,
+                         Stream& stream) {
   stream.run([arguments] {
     const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
     for (std::int64_t group = 0; group < d_weights.dim(0); ++group) {

@@ -4,7 +4,7 @@
 
 namespace softmoe::ops::reference {
 
-void sort_rows(const SortRowsArguments& arguments, Stream& stream) {
+void sort_rows(const SortRowsArguments& arguments, Arena& /*scratch*/, Stream& stream) {
   stream.run([arguments] {
     const auto& [segment_begin, key, count, row_at, segment_at, place_of] = arguments;
     // Until the rows have been placed, place_of is unused: nothing else is needed to sort but the

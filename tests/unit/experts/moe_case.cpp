@@ -1,6 +1,5 @@
 #include "tests/unit/experts/moe_case.h"
 
-#include "tests/support/local_world.h"
 #include "tests/support/numbers.h"
 
 namespace softmoe::test {
@@ -41,7 +40,7 @@ class RankOfCase {
     const TensorView y_TH = upload(of_tokens(numbers_.before_TH), tokens);
     const TensorView d_x_TH = upload(of_tokens(numbers_.before_TH), tokens);
     const TensorView d_k = on_.upload(std::vector<double>{0.0}, {1});
-    experts::MoeLayer layer(case_.router, placement_, ep_);
+    experts::MoeLayer layer(case_.router, placement_, ep_, case_.exchange_chunks);
 
     layer.forward(
         weights, upload(of_tokens(numbers_.x_TH), tokens), y_TH,
@@ -66,11 +65,17 @@ class RankOfCase {
     return on_.upload(std::vector<T>(values.begin(), values.end()), shape);
   }
   std::vector<double> download(TensorView tensor) {
-    const std::vector<T> values = on_.template download<T>(tensor);
-    return {values.begin(), values.end()};
+    std::vector<double> numbers;
+    visit_float(tensor.dtype(), [&]<class Stored>() {
+      for (const Stored value : on_.template download<Stored>(tensor))
+        numbers.push_back(static_cast<ComputeOf<Stored>>(value));
+    });
+    return numbers;
   }
+  template <class Stored = T>
   Parameter parameter(const std::vector<double>& values, Shape shape) {
-    return {upload(values, shape), upload(std::vector<double>(values.size(), 0.0), shape)};
+    return {on_.upload(std::vector<Stored>(values.begin(), values.end()), shape),
+            on_.upload(std::vector<Stored>(values.size()), shape)};
   }
   [[nodiscard]] std::vector<double> of_tokens(const std::vector<double>& values_TH) const {
     return slice(values_TH, first_token_ * case_.hidden, (first_token_ + tokens_) * case_.hidden);
@@ -83,8 +88,9 @@ class RankOfCase {
     const auto of_experts = [&](const std::vector<double>& values, std::int64_t each) {
       return slice(values, first * each, (first + here) * each);
     };
-    return {.router_EH = parameter(numbers_.router_EH, {case_.num_experts, case_.hidden}),
-            .gain_1 = parameter({1.3}, {1}),
+    using Score = ComputeOf<T>;
+    return {.router_EH = parameter<Score>(numbers_.router_EH, {case_.num_experts, case_.hidden}),
+            .gain_1 = parameter<Score>({1.3}, {1}),
             .ffn = {.gate_up_e2FH = parameter(of_experts(numbers_.gate_up_E2FH, 2 * size),
                                               {here, 2 * case_.inner, case_.hidden}),
                     .down_eHF = parameter(of_experts(numbers_.down_EHF, size),
@@ -152,9 +158,9 @@ MoeNumbers::MoeNumbers(const MoeCase& of)
   }
 }
 
-MoeOutcome run_moe(const MoeCase& of) {
+MoeOutcome run_moe(const MoeCase& of, RankRunner runner) {
   std::vector<MoeOutcome> ranks(of.tokens_P.size());
-  run_ranks(static_cast<int>(ranks.size()), [&](parallel::Communicator& ep, OnDevice& on) {
+  runner(static_cast<int>(ranks.size()), [&](parallel::Communicator& ep, OnDevice& on) {
     MoeOutcome& mine = ranks[static_cast<std::size_t>(ep.rank().value)];
     visit_float(of.dtype, [&]<class T>() { mine = RankOfCase<T>(of, ep, on).run(); });
   });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experts/moe_layer.h"
+#include "tests/support/local_world.h"
 
 namespace softmoe::test {
 
@@ -21,6 +22,7 @@ struct MoeCase {
   /// [E] added to the score of each expert (before normalisation) for every token; empty: 0.
   std::vector<double> favour_E = {};
   DType dtype = DType::f64;
+  int exchange_chunks = 1;
 
   [[nodiscard]] std::int64_t tokens() const {
     return std::accumulate(tokens_P.begin(), tokens_P.end(), std::int64_t{0});
@@ -60,7 +62,10 @@ struct MoeOutcome {
   std::vector<experts::MoeTraffic> traffic_P;
 };
 
+/// Runs a function once per rank: run_ranks() for threads, or its like for other ranks.
+using RankRunner = void (*)(int num_ranks, const RankFunction& function);
+
 /// Runs forward and backward on as many ranks as the case has.
-[[nodiscard]] MoeOutcome run_moe(const MoeCase& of);
+[[nodiscard]] MoeOutcome run_moe(const MoeCase& of, RankRunner runner = run_ranks);
 
 }  // namespace softmoe::test

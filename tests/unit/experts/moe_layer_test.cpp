@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 #include "tests/support/local_world.h"
 #include "tests/support/near.h"
@@ -22,6 +24,7 @@ using testing::Ge;
 
 /// Runs the case on its ranks and on one, and returns what its ranks did.
 MoeOutcome expect_same_as_alone(const MoeCase& of) {
+  // In bf16 too what is summed over ranks, the router's gradients, is fp32.
   const Tolerance tolerance = of.dtype == DType::f64 ? kF64Rounding : kF32Sums;
   const MoeOutcome alone = run_moe(of.alone());
 
@@ -65,6 +68,13 @@ std::vector<double> naive_layer(const MoeCase& of, const MoeOutcome& plan) {
   return y_TH;
 }
 
+double cosine(const std::vector<double>& a, const std::vector<double>& b) {
+  const auto dot = [](const std::vector<double>& x, const std::vector<double>& y) {
+    return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
+  };
+  return dot(a, b) / std::sqrt(dot(a, a) * dot(b, b));
+}
+
 /// Every token runs every expert.
 router::RouterConfig all_experts(int num_experts) {
   return {.threshold = 1e-9, .cap_factor = static_cast<double>(num_experts)};
@@ -101,6 +111,22 @@ TEST(MoeLayer, WithDifferentNumbersOfTokensIsTheLayerOnOne) {
 
 TEST(MoeLayer, InF32IsTheLayerOnOne) {
   expect_same_as_alone({.tokens_P = {20, 3}, .dtype = DType::f32});
+}
+
+TEST(MoeLayer, InBf16IsTheLayerOnOne) {
+  expect_same_as_alone({.tokens_P = {20, 3}, .dtype = DType::bf16});
+}
+
+TEST(MoeLayer, InBf16IsNearTheLayerInF64) {
+  // Fewer, coarser numbers go in and out, so an expert near the surface may come or go.
+  const MoeOutcome exact = run_moe({.tokens_P = {64}, .hidden = 32});
+
+  const MoeOutcome rounded = run_moe({.tokens_P = {64}, .hidden = 32, .dtype = DType::bf16});
+
+  EXPECT_GT(cosine(rounded.y_TH, exact.y_TH), 0.999);
+  EXPECT_GT(cosine(rounded.d_x_TH, exact.d_x_TH), 0.99);
+  EXPECT_GT(cosine(rounded.d_gate_up_E2FH, exact.d_gate_up_E2FH), 0.99);
+  EXPECT_GT(cosine(rounded.d_router_EH, exact.d_router_EH), 0.99);
 }
 
 TEST(MoeLayer, ARankWithoutTokensStillRunsItsExperts) {
@@ -162,6 +188,23 @@ TEST(MoeLayer, NineExpertsOnThreeRanksAreTheLayerOnOne) {
   expect_same_as_alone({.tokens_P = {11, 0, 6}, .num_experts = 9, .k = 3.5});
 }
 
+TEST(MoeLayer, GoesInAnyNumberOfChunksWithTheSameBits) {
+  MoeCase spread{.tokens_P = {11, 0, 6}, .num_experts = 12, .k = 3.5};
+  const MoeOutcome at_once = run_moe(spread);
+
+  for (const int chunks : {2, 3, 4, 7}) {  // 7: more than the four experts of a rank
+    SCOPED_TRACE(chunks);
+    spread.exchange_chunks = chunks;
+    const MoeOutcome in_chunks = run_moe(spread);
+
+    EXPECT_EQ(in_chunks.y_TH, at_once.y_TH);
+    EXPECT_EQ(in_chunks.d_x_TH, at_once.d_x_TH);
+    EXPECT_EQ(in_chunks.d_gate_up_E2FH, at_once.d_gate_up_E2FH);
+    EXPECT_EQ(in_chunks.d_down_EHF, at_once.d_down_EHF);
+    EXPECT_EQ(in_chunks.d_router_EH, at_once.d_router_EH);
+  }
+}
+
 TEST(MoeLayer, CountsItsTraffic) {
   const MoeOutcome outcome = run_moe({.tokens_P = {3, 1}, .router = all_experts(4), .k = 3.0});
 
@@ -178,7 +221,7 @@ TEST(MoeLayer, RefusesAPlacementForAnotherNumberOfRanks) {
   run_ranks(1, [](parallel::Communicator& ep, OnDevice&) {
     const router::RouterConfig config;
 
-    EXPECT_THROW(experts::MoeLayer(config, experts::ExpertPlacement(4, 2), ep), InvalidArgument);
+    EXPECT_THROW(experts::MoeLayer(config, experts::ExpertPlacement(4, 2), ep, 1), InvalidArgument);
   });
 }
 

@@ -21,11 +21,16 @@ class CountingDevice final : public Device {
   [[nodiscard]] Backend backend() const override { return cpu_.backend(); }
   [[nodiscard]] Workers& workers() override { return cpu_.workers(); }
   [[nodiscard]] Schedule* schedule() override { return cpu_.schedule(); }
+  [[nodiscard]] Accelerator* accelerator() override { return nullptr; }
   [[nodiscard]] void* allocate(Bytes size) override {
     ++allocations_;
     return cpu_.allocate(size);
   }
   void deallocate(void* memory, Bytes size) noexcept override { cpu_.deallocate(memory, size); }
+  [[nodiscard]] void* allocate_host(Bytes size) override { return cpu_.allocate_host(size); }
+  void deallocate_host(void* memory, Bytes size) noexcept override {
+    cpu_.deallocate_host(memory, size);
+  }
 
   [[nodiscard]] std::int64_t allocations() const { return allocations_; }
 
@@ -53,6 +58,7 @@ Observed observe_steps(const RunPlan& plan, parallel::Communicator& world, int n
   CountingDevice device(num_threads);
   Stream compute(device);
   Stream exchange(device);
+  Stream reduce(device);
   Arena saved(device, kArena);
   Arena scratch(device, kArena);
   Progress progress;
@@ -60,6 +66,7 @@ Observed observe_steps(const RunPlan& plan, parallel::Communicator& world, int n
                  .scratch = scratch,
                  .compute = compute,
                  .exchange = exchange,
+                 .reduce = reduce,
                  .progress = progress};
   SmallRun run(plan, world, work);
   Observed observed;

@@ -9,4 +9,10 @@ std::vector<ContractCase> communicator_contract() {
   return all;
 }
 
+std::vector<ContractCase> device_contract() {
+  std::vector<ContractCase> cases = communicator_contract();
+  std::erase_if(cases, [](const ContractCase& one) { return one.what == Carries::host_memory; });
+  return cases;
+}
+
 }  // namespace softmoe::test

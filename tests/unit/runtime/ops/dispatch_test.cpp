@@ -17,8 +17,11 @@ class GpuInNameOnly final : public Device {
   [[nodiscard]] Backend backend() const override { return Backend::cuda; }
   [[nodiscard]] Workers& workers() override { return workers_; }
   [[nodiscard]] Schedule* schedule() override { return nullptr; }
+  [[nodiscard]] Accelerator* accelerator() override { return nullptr; }
   [[nodiscard]] void* allocate(Bytes) override { return nullptr; }
   void deallocate(void*, Bytes) noexcept override {}
+  [[nodiscard]] void* allocate_host(Bytes) override { return nullptr; }
+  void deallocate_host(void*, Bytes) noexcept override {}
 
  private:
   Workers workers_{1};
@@ -38,12 +41,14 @@ TEST(Dispatch, RunsEverythingOnTheSpecificationIfAsked) {
   EXPECT_FALSE(has_vector_kernels(device.stream, DType::f32));
 }
 
-TEST(Dispatch, SaysThatThisBuildHasNoCudaKernels) {
+TEST(Dispatch, NamesAnOperationThatHasNoCudaKernel) {
   GpuInNameOnly gpu;
   Stream stream(gpu);
+  const Kernels<FillZeroOp> without_cuda{"fill_zero", &reference::fill_zero, &cpu::fill_zero,
+                                         nullptr};
 
-  EXPECT_THAT([&] { fill_zero(TensorView(), stream); },
-              ThrowsMessage<DeviceError>(HasSubstr("no CUDA kernels")));
+  EXPECT_THAT([&] { (void)pick(stream, DType::f32, without_cuda); },
+              ThrowsMessage<DeviceError>(HasSubstr("fill_zero has no CUDA kernel")));
 }
 
 }  // namespace

@@ -171,13 +171,13 @@ TEST(Blas, GivesEveryThreadItsOwnBuffer) {
   };
   OnDevice one(Backend::cpu, 1);
   const GroupedGemmArguments alone = upload(one);
-  grouped_gemm(alone, one.stream);
+  grouped_gemm(alone, one.scratch, one.stream);
   const std::vector<float> expected = one.download<float>(alone.out);
 
   OnDevice four(Backend::cpu, 4);
   const GroupedGemmArguments together = upload(four);
   for (int round = 0; round < 300; ++round) {
-    grouped_gemm(together, four.stream);
+    grouped_gemm(together, four.scratch, four.stream);
     ASSERT_EQ(four.download<float>(together.out), expected) << "round " << round;
   }
 }
@@ -197,7 +197,7 @@ TEST(GroupedGemm, MultipliesEveryGroupByItsOwnWeights) {
                   .weights = device.upload<float>({1, 1, 7, 7, 10, 100}, {3, 1, 2}),
                   .out = out,
                   .row_begin = row_begin},
-                 device.stream);
+                 device.scratch, device.stream);
 
     EXPECT_THAT(device.download<float>(out), ElementsAre(3, 7, 650));
   }
@@ -217,7 +217,7 @@ TEST(GroupedGemm, IsTheSameEverywhere) {
                .out = out,
                .transpose_weights = transpose,
                .row_begin = kRowBegin},
-              device.stream);
+              device.scratch, device.stream);
           return device.download<float>(out);
         },
         test::kF32Sums);
@@ -240,7 +240,7 @@ TEST(GroupedGemm, TakesMoreGroupsThanItOrdersAtATime) {
                       .weights = device.upload(normal_numbers<float>(kMany * 6, 2), {kMany, 2, 3}),
                       .out = out,
                       .row_begin = row_begin},
-                     device.stream);
+                     device.scratch, device.stream);
         return device.download<float>(out);
       },
       test::kF32Sums);
@@ -253,7 +253,7 @@ TEST(GroupedGemm, RefusesGroupsThatDoNotFillTheRows) {
                   .weights = device.saved.push(DType::f32, {2, 3, 2}),
                   .out = device.saved.push(DType::f32, {4, 3}),
                   .row_begin = row_begin},
-                 device.stream);
+                 device.scratch, device.stream);
   };
 
   EXPECT_THROW(run({0, 4}), InvalidArgument);
@@ -272,7 +272,7 @@ std::vector<float> weight_gradient(OnDevice& device, double beta) {
        .d_weights = d_weights,
        .beta = beta,
        .row_begin = kRowBegin},
-      device.stream);
+      device.scratch, device.stream);
   return device.download<float>(d_weights);
 }
 

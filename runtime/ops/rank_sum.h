@@ -1,11 +1,13 @@
 #pragma once
 
+// Sums of equal arrays, one from each of P ranks. Letters: n numbers of each.
+
 #include <cstdint>
 
 #include "runtime/device/stream.h"
 #include "runtime/device/view.h"
 
-namespace softmoe::parallel {
+namespace softmoe::ops {
 
 /// What one rank sums: its own numbers and those of every other rank.
 template <class T>
@@ -17,7 +19,22 @@ struct RankSumArguments {
 
 /// own[i] := ((x_0[i] + x_1[i]) + x_2[i]) + ... over ranks, in the precision of T, so that the bits
 /// depend on neither timing nor on who sums. T is float, double or std::int64_t.
+/// @throws InvalidArgument if the sizes do not fit.
+template <class T>
+using RankSumOp = void(const RankSumArguments<T>& arguments, Stream& stream);
 template <class T>
 void sum_in_rank_order(const RankSumArguments<T>& arguments, Stream& stream);
+namespace reference {
+template <class T>
+void sum_in_rank_order(const RankSumArguments<T>& arguments, Stream& stream);
+}
+namespace cpu {
+template <class T>
+void sum_in_rank_order(const RankSumArguments<T>& arguments, Stream& stream);
+}
+namespace cuda {
+template <class T>
+void sum_in_rank_order(const RankSumArguments<T>& arguments, Stream& stream);
+}
 
-}  // namespace softmoe::parallel
+}  // namespace softmoe::ops

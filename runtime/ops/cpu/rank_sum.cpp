@@ -1,8 +1,8 @@
-#include "parallel/rank_sum.h"
+#include "runtime/ops/rank_sum.h"
 
 #include <algorithm>
 
-namespace softmoe::parallel {
+namespace softmoe::ops::cpu {
 
 namespace {
 
@@ -43,4 +43,4 @@ template void sum_in_rank_order(const RankSumArguments<float>&, Stream&);
 template void sum_in_rank_order(const RankSumArguments<double>&, Stream&);
 template void sum_in_rank_order(const RankSumArguments<std::int64_t>&, Stream&);
 
-}  // namespace softmoe::parallel
+}  // namespace softmoe::ops::cpu
