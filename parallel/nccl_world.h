@@ -4,11 +4,15 @@
 // no such world, and it says so.
 
 #include <memory>
+#include <string>
 
 #include "parallel/communicator.h"
 #include "parallel/id_exchange.h"
 
 namespace softmoe::parallel {
+
+/// "NCCL 2.28.9", the one that this process has loaded, or "no NCCL".
+[[nodiscard]] std::string nccl_version();
 
 /// What NCCL may take. An operation of NCCL is a kernel, and its blocks (CTAs) take multiprocessors
 /// away from what runs beside it.
