@@ -22,7 +22,9 @@ struct Bf16 {
     bits = static_cast<std::uint16_t>(is_nan ? (word >> 16) | 0x40U : rounded >> 16);
   }
   constexpr explicit Bf16(double value) : Bf16(static_cast<float>(value)) {}
-  constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+  constexpr operator float() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
 };
 
 /// Type of the elements of a tensor.

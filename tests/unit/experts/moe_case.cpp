@@ -158,6 +158,21 @@ MoeNumbers::MoeNumbers(const MoeCase& of)
   }
 }
 
+void expect_same_outcome(const MoeOutcome& is, const MoeOutcome& should_be,
+                         const Tolerance& tolerance) {
+  EXPECT_EQ(is.experts_run_T, should_be.experts_run_T);
+  EXPECT_EQ(is.expert_N, should_be.expert_N);
+  EXPECT_TRUE(near(is.gate_N, should_be.gate_N, tolerance)) << "gates";
+  EXPECT_TRUE(near(is.y_TH, should_be.y_TH, tolerance)) << "y";
+  EXPECT_TRUE(near(is.d_x_TH, should_be.d_x_TH, tolerance)) << "d_x";
+  EXPECT_TRUE(near(is.d_gate_up_E2FH, should_be.d_gate_up_E2FH, tolerance)) << "d_gate_up";
+  EXPECT_TRUE(near(is.d_down_EHF, should_be.d_down_EHF, tolerance)) << "d_down";
+  EXPECT_TRUE(near(is.d_router_EH, should_be.d_router_EH, tolerance)) << "d_router";
+  EXPECT_TRUE(
+      near(std::vector{is.d_gain, is.d_k}, std::vector{should_be.d_gain, should_be.d_k}, tolerance))
+      << "d_gain, d_k";
+}
+
 MoeOutcome run_moe(const MoeCase& of, RankRunner runner) {
   std::vector<MoeOutcome> ranks(of.tokens_P.size());
   runner(static_cast<int>(ranks.size()), [&](parallel::Communicator& ep, OnDevice& on) {

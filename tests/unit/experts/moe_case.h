@@ -9,6 +9,7 @@
 
 #include "experts/moe_layer.h"
 #include "tests/support/local_world.h"
+#include "tests/support/near.h"
 
 namespace softmoe::test {
 
@@ -61,6 +62,10 @@ struct MoeOutcome {
   std::vector<double> gate_N;
   std::vector<experts::MoeTraffic> traffic_P;
 };
+
+/// Expects the same plan, and all numbers near.
+void expect_same_outcome(const MoeOutcome& is, const MoeOutcome& should_be,
+                         const Tolerance& tolerance);
 
 /// Runs a function once per rank: run_ranks() for threads, or its like for other ranks.
 using RankRunner = void (*)(int num_ranks, const RankFunction& function);

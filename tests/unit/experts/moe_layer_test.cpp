@@ -30,17 +30,7 @@ MoeOutcome expect_same_as_alone(const MoeCase& of) {
 
   MoeOutcome spread = run_moe(of);
 
-  EXPECT_EQ(spread.experts_run_T, alone.experts_run_T);
-  EXPECT_EQ(spread.expert_N, alone.expert_N);
-  EXPECT_TRUE(near(spread.gate_N, alone.gate_N, tolerance)) << "gates";
-  EXPECT_TRUE(near(spread.y_TH, alone.y_TH, tolerance)) << "y";
-  EXPECT_TRUE(near(spread.d_x_TH, alone.d_x_TH, tolerance)) << "d_x";
-  EXPECT_TRUE(near(spread.d_gate_up_E2FH, alone.d_gate_up_E2FH, tolerance)) << "d_gate_up";
-  EXPECT_TRUE(near(spread.d_down_EHF, alone.d_down_EHF, tolerance)) << "d_down";
-  EXPECT_TRUE(near(spread.d_router_EH, alone.d_router_EH, tolerance)) << "d_router";
-  EXPECT_TRUE(
-      near(std::vector{spread.d_gain, spread.d_k}, std::vector{alone.d_gain, alone.d_k}, tolerance))
-      << "d_gain, d_k";
+  expect_same_outcome(spread, alone, tolerance);
   return spread;
 }
 
