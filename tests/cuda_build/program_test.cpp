@@ -1,40 +1,46 @@
-// The program that nvcc's build gives: it starts on a machine without a driver and says so.
+// The program that nvcc's build gives: without a driver it starts, says what it found, and trains
+// on the processor.
 
 #include <gmock/gmock.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
+#include "runtime/device/cuda_device.h"
+#include "tests/integration/workplace.h"
 
 namespace softmoe::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-/// What a command prints, its errors included.
-std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  std::array<char, 4096> buffer{};
-  while (std::fgets(buffer.data(), static_cast<int>(buffer.size()), pipe) != nullptr)
-    text += buffer.data();
-  pclose(pipe);
-  return text;
+TEST(CudaProgram, StartsWithoutADriverAndSaysWhatItFound) {
+  const Workplace place;
+
+  const Ended version = place.softmoe({"version"});
+
+  EXPECT_EQ(version.code, 0);
+  EXPECT_THAT(version.output, AllOf(HasSubstr("GPUs: "), HasSubstr("NCCL 2.")));
 }
 
-TEST(CudaProgram, StartsWithoutADriverAndSaysWhatItFound) {
-  EXPECT_THAT(output_of(SOFTMOE_PROGRAM " version"), HasSubstr("GPUs: "));
+TEST(CudaProgram, TrainsOnTheProcessorWhereThereIsNoGpu) {
+  if (cuda_availability().num_devices > 0) GTEST_SKIP() << "there is a GPU";
+  const Workplace place;
+  place.train("processor");
+
+  const Ended asked =
+      place.softmoe({"train", "-c", "config.yaml", "run.folder=asked", "runtime.backend=cuda"});
+
+  ASSERT_EQ(asked.code, 0) << asked.output;
+  EXPECT_THAT(asked.output, HasSubstr("no GPU, running on the processor: CUDA says: "));
+  EXPECT_EQ(place.losses("asked"), place.losses("processor"));
 }
 
 TEST(CudaProgram, NeedsTheRuntimeLibrariesAndNotTheDriver) {
-  const std::string needed = output_of("readelf -d " SOFTMOE_PROGRAM);
+  const Ended readelf =
+      run_program({.words = {"/usr/bin/readelf", "-d", SOFTMOE_PROGRAM}, .directory = "/"});
 
-  EXPECT_THAT(needed, HasSubstr("libcudart.so"));
-  EXPECT_THAT(needed, HasSubstr("libcublas.so"));
-  EXPECT_THAT(needed, HasSubstr("libnccl.so"));
-  EXPECT_THAT(needed, Not(HasSubstr("libcuda.so")));
+  EXPECT_THAT(readelf.output, AllOf(HasSubstr("libcudart.so"), HasSubstr("libcublas.so"),
+                                    HasSubstr("libnccl.so"), Not(HasSubstr("libcuda.so"))));
 }
 
 }  // namespace

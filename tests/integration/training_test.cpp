@@ -56,6 +56,18 @@ TEST(Train, LeavesARunFolderThatTellsTheWholeRun) {
   EXPECT_GT(file_size(place / "run/model.safetensors"), 0);
 }
 
+TEST(Train, RunsOnTheProcessorWhereThereIsNoGpuAndSaysSo) {
+  const Workplace place;
+  place.train("processor");
+
+  const Ended asked =
+      place.softmoe({"train", "-c", "config.yaml", "run.folder=asked", "runtime.backend=cuda"});
+
+  ASSERT_EQ(asked.code, 0) << asked.output;
+  EXPECT_THAT(asked.output, HasSubstr("no GPU, running on the processor: "));
+  EXPECT_EQ(place.losses("asked"), place.losses("processor"));
+}
+
 TEST(Train, RepeatsARunFromItsResolvedConfiguration) {
   const Workplace place;
   place.train("first", {"training.seed=7", "budget.total=5"});
