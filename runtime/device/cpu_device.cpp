@@ -48,11 +48,11 @@ void CpuDevice::deallocate(void* memory, Bytes size) noexcept {
 }
 
 void* CpuDevice::allocate_host(Bytes size) {
-  void* memory = ::operator new(static_cast<std::size_t>(size.value), kHostAlignment, std::nothrow);
-  if (memory == nullptr) {
+  try {
+    return ::operator new(static_cast<std::size_t>(size.value), kHostAlignment);
+  } catch (const std::bad_alloc&) {
     throw DeviceError(fmt::format("no {} bytes of host memory", size.value));
   }
-  return memory;
 }
 
 void CpuDevice::deallocate_host(void* memory, Bytes /*size*/) noexcept {
