@@ -25,9 +25,11 @@ struct LapsumArguments {
 };
 
 /// reference: the closed form over sorted scores. cpu: a sort-free solver over 16 rows at once; f64
-/// goes to the reference. A row gets the same bits wherever it stands and whatever the workers.
+/// goes to the reference. cuda: the same solver, one warp a row, f32 and at most 512 columns. A row
+/// gets the same bits wherever it stands and whatever the workers.
 /// @param scratch  released before return
 /// @throws InvalidArgument naming types and shapes if they do not fit, or if alpha <= 0.
+/// @throws DeviceError on a GPU naming the limit that a row exceeds.
 using LapsumOp = void(const LapsumArguments& arguments, Arena& scratch, Stream& stream);
 LapsumOp lapsum;
 namespace reference {

@@ -19,7 +19,7 @@ struct SortRowsArguments {
   View<std::int32_t> place_of_C;              ///< receives: row -> sorted place
 };
 
-/// Stable counting sort by key: rows of one key keep their order.
+/// Stable counting sort by key: rows of one key keep their order. cuda: K at most 4096.
 /// @param scratch  released before return
 using SortRowsOp = void(const SortRowsArguments& arguments, Arena& scratch, Stream& stream);
 SortRowsOp sort_rows;

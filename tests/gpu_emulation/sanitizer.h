@@ -1,8 +1,8 @@
 #pragma once
 
 // What the emulation tells ThreadSanitizer and AddressSanitizer. One of sanitizer_plain.cpp,
-// sanitizer_fibers.cpp and sanitizer_addresses.cpp, chosen by CMake; in the plain one nothing
-// happens.
+// sanitizer_fibers.cpp and sanitizer_addresses.cpp, chosen by CMake, and sanitizer_orderless.cpp
+// beside the first and the last; in the plain build nothing happens.
 
 #include <cstddef>
 #include <cstdint>

@@ -13,23 +13,6 @@ Checks checks() {
 
 namespace sanitizer {
 
-Context create_context() {
-  return nullptr;
-}
-void destroy_context(Context) {}
-Context current_context() {
-  return nullptr;
-}
-void enter(Context) {}
-void release(OrderPoint&) {}
-void acquire(OrderPoint&) {}
-IgnoreLocks::IgnoreLocks() {}
-IgnoreLocks::~IgnoreLocks() {}
-IgnoreAccesses::IgnoreAccesses() {}
-IgnoreAccesses::~IgnoreAccesses() {}
-void note_read(const void*, std::size_t) {}
-void note_write(void*, std::size_t) {}
-
 void start_switch(void** fake_stack, const void* stack, std::size_t size) {
   __sanitizer_start_switch_fiber(fake_stack, stack, size);
 }
@@ -55,10 +38,6 @@ void forbid(const void* memory, std::size_t size) {
 }
 void allow(const void* memory, std::size_t size) {
   __asan_unpoison_memory_region(memory, size);
-}
-void forget(void*, std::size_t) {}
-unsigned num_fiber_sets() {
-  return 1;
 }
 
 }  // namespace sanitizer
