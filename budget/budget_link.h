@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "budget/controller.h"
+#include "budget/set_point_timeline.h"
 #include "budget/set_points.h"
 #include "budget/step_record.h"
 
@@ -12,6 +14,13 @@ namespace softmoe::budget {
 struct LinkNews {
   std::vector<SetPointChange> changes = {};  ///< ascending in revision
   std::uint32_t requests = 0;  ///< bits of Request, to go into the next undecided word
+};
+
+/// What rank 0 hands over after a step. Valid during the call.
+struct StepReport {
+  const StepRecord& record;
+  const ControllerState& before;     ///< what the controller held before the record
+  const SetPointTimeline& timeline;  ///< set-points held by now, in force or waiting
 };
 
 /// Rank 0's line to whoever owns the set-points and audits the records. Other ranks have none.
@@ -27,8 +36,8 @@ class BudgetLink {
  public:
   virtual ~BudgetLink() = default;
 
-  /// Hands over the record of a finished step; the implementation copies what it keeps.
-  virtual void submit(const StepRecord& record) = 0;
+  /// Hands over what a finished step did; the implementation copies what it keeps.
+  virtual void submit(const StepReport& report) = 0;
 
   /// What arrived since the last call; empty most of the time.
   [[nodiscard]] virtual LinkNews poll() = 0;

@@ -7,7 +7,7 @@ namespace softmoe::budget {
 /// The line of a run that nobody watches: the set-points stay as configured, records go nowhere.
 class LocalBudgetLink final : public BudgetLink {
  public:
-  void submit(const StepRecord&) override {}
+  void submit(const StepReport&) override {}
   [[nodiscard]] LinkNews poll() override { return {}; }
 };
 

@@ -24,6 +24,11 @@ struct SetPoints {
   double min_lambda = -8.0;     ///< bounds of the servo, in units of alpha (a factor e^8 of tau)
   double max_lambda = 8.0;
   std::vector<double> layer_cost_L = {};  ///< cost of one row per layer; empty: 1 each
+  /// Bounds of what a layer executes per token, on average over a step; empty: its floor and cap.
+  /// Quota splits the budget inside them. The servo has one lambda for all layers and cannot hold
+  /// them: there the audit reports a layer that leaves them.
+  std::vector<double> layer_min_L = {};
+  std::vector<double> layer_max_L = {};
   ServoGains gains = {};
   Temperature temperature = {};
   std::int64_t revision = 0;  ///< counts the changes of a run

@@ -12,9 +12,9 @@ namespace {
 constexpr double kRate = 0.05;
 constexpr double kSaturatedSoftness = 0.98;
 
-double cosine(double start, double end, Step step, std::int64_t num_steps) {
-  const double done =
-      std::clamp(static_cast<double>(step.value) / static_cast<double>(num_steps), 0.0, 1.0);
+double cosine(double start, double end, Step step, const Temperature& schedule) {
+  const auto passed = static_cast<double>(step.value - schedule.first_step);
+  const double done = std::clamp(passed / static_cast<double>(schedule.num_steps), 0.0, 1.0);
   return end + 0.5 * (start - end) * (1.0 + std::cos(std::numbers::pi * done));
 }
 
@@ -30,7 +30,7 @@ bool is_share(double value) {
 
 double planned_alpha(const Temperature& schedule, Step step) {
   if (schedule.kind == TemperatureKind::cosine) {
-    return cosine(schedule.start, schedule.end, step, schedule.num_steps);
+    return cosine(schedule.start, schedule.end, step, schedule);
   }
   return schedule.start;
 }
@@ -42,7 +42,7 @@ double next_alpha(const Temperature& schedule, Step step, double alpha, const So
   if (!may_move || softness > kSaturatedSoftness) return alpha;
 
   const double target =
-      cosine(schedule.start_softness, schedule.end_softness, step, schedule.num_steps);
+      cosine(schedule.start_softness, schedule.end_softness, step, schedule);
   const double factor = std::exp(-kRate * (softness - target));
   return std::clamp(alpha * std::clamp(factor, 1.0 - kMaxAlphaMove, 1.0 + kMaxAlphaMove),
                     schedule.floor, schedule.ceiling);
@@ -52,6 +52,10 @@ std::optional<std::string> find_fault(const Temperature& schedule) {
   if (!is_positive(schedule.start) || !is_positive(schedule.end)) {
     return fmt::format("the temperature goes from {} to {}; both must be above 0", schedule.start,
                        schedule.end);
+  }
+  if (schedule.first_step < 0) {
+    return fmt::format("the temperature changes from step {} on; steps begin at 0",
+                       schedule.first_step);
   }
   if (schedule.num_steps < 1) {
     return fmt::format("the temperature changes over {} steps; at least 1", schedule.num_steps);

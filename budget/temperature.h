@@ -20,11 +20,12 @@ enum class TemperatureKind : std::uint32_t {
 /// The schedule of alpha; part of the set-points.
 struct Temperature {
   TemperatureKind kind = TemperatureKind::constant;
-  double start = 1.0;           ///< alpha at step 0
-  double end = 1.0;             ///< alpha of the cosine from `num_steps` on
+  double start = 1.0;           ///< alpha until `first_step`
+  double end = 1.0;             ///< alpha of the cosine from `first_step + num_steps` on
+  std::int64_t first_step = 0;  ///< where the cosine begins, also the target's
   std::int64_t num_steps = 1;   ///< length of the cosine, also of the target's
-  double start_softness = 0.9;  ///< target of W / k at step 0, in (0, 1)
-  double end_softness = 0.25;   ///< and from `num_steps` on
+  double start_softness = 0.9;  ///< target of W / k at `first_step`, in (0, 1)
+  double end_softness = 0.25;   ///< and at the end
   double floor = 0.05;          ///< the closed loop goes no lower
   double ceiling = 16.0;        ///< and no higher
 };

@@ -7,6 +7,9 @@ find_package(yaml-cpp CONFIG REQUIRED)     # runtime/config
 find_package(CLI11 CONFIG REQUIRED)        # launcher
 find_package(MPI REQUIRED COMPONENTS CXX)  # parallel/mpi
 find_package(ZLIB REQUIRED)                # training/corpus
+find_package(Protobuf REQUIRED)            # coordinator
+find_package(gRPC CONFIG REQUIRED)         # coordinator
+find_package(OpenSSL REQUIRED)             # coordinator
 
 # OpenBLAS by its serial archive: threads are ours, over experts and row blocks, never inside a GEMM,
 # and the build that runs is the one that was linked (libopenblas.so.0 may resolve to any of three).

@@ -22,7 +22,7 @@ budget::ControlWord Governor::word_for(Step step, std::uint32_t requests) {
 }
 
 std::optional<std::string> Governor::observe(const budget::StepRecord& record) {
-  link_->submit(record);
+  link_->submit({.record = record, .before = state_, .timeline = timeline_});
   const Step next(record.step().value + 1);
   budget::Decision decision = budget::decide(state_, record, timeline_.at(next));
   state_ = decision.state;

@@ -36,6 +36,7 @@ Trainer::Trainer(const Parts& parts)
 
 const StepResult& Trainer::step(std::uint32_t requests) {
   const auto begin = Progress::Clock::now();
+  parts_.work.progress.begin_step(next_step_);
   parts_.work.progress.reset_seconds();
   result_.restart();
   const budget::ControlWord word = agree_on_word(requests);

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "runtime/base/strong.h"
+
 namespace softmoe {
 
 /// Phases of a training step. Exclusive: entering one suspends the one around it.
@@ -46,12 +48,18 @@ class Progress {
  public:
   using Clock = std::chrono::steady_clock;
   struct Place {
+    Step step = {};
     Phase phase = Phase::idle;
     int layer = 0;
-    std::uint64_t operation = 0;  ///< phases entered so far
+    std::int64_t operation = 0;  ///< phases entered in this step; ranks count alike
+    friend bool operator==(const Place&, const Place&) = default;
   };
 
-  /// Enters `phase` in `layer` and returns where the rank was.
+  /// Starts to count the operations of `step`, in [0, 2^28), from 0.
+  void begin_step(Step step);
+
+  /// Enters `phase` in `layer`, below 2^11, and returns where the rank was. The count of operations
+  /// starts again after 2^20.
   Place enter(Phase phase, int layer);
   [[nodiscard]] Place place() const;
 

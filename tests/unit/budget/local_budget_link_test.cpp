@@ -11,7 +11,10 @@ TEST(LocalBudgetLink, TakesRecordsAndNeverHasNews) {
   LocalBudgetLink local;
   BudgetLink& link = local;
 
-  link.submit(record_of({}, 480));
+  const ControllerState before;
+  const SetPointTimeline timeline{SetPoints{.budget = 4.0}};
+  const StepRecord record = record_of({}, 480);
+  link.submit({.record = record, .before = before, .timeline = timeline});
 
   EXPECT_TRUE(link.poll().changes.empty());
   EXPECT_EQ(link.poll().requests, 0U);

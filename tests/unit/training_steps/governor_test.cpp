@@ -27,8 +27,8 @@ class ScriptedLink final : public budget::BudgetLink {
   void deliver_at_poll(int number, budget::LinkNews news) { news_[number] = std::move(news); }
   [[nodiscard]] const std::vector<std::int64_t>& submitted() const { return submitted_; }
 
-  void submit(const budget::StepRecord& record) override {
-    submitted_.push_back(record.step().value);
+  void submit(const budget::StepReport& report) override {
+    submitted_.push_back(report.record.step().value);
   }
   [[nodiscard]] budget::LinkNews poll() override { return news_[polls_++]; }
 

@@ -17,7 +17,19 @@ TEST(Progress, ReportsPhaseLayerAndTheNumberOfPhasesEntered) {
 
   EXPECT_EQ(progress.place().phase, Phase::dispatch);
   EXPECT_EQ(progress.place().layer, 4);
-  EXPECT_EQ(progress.place().operation, 2U);
+  EXPECT_EQ(progress.place().operation, 2);
+}
+
+TEST(Progress, CountsTheOperationsOfAStepFromZero) {
+  Progress progress;
+  progress.enter(Phase::router, 3);
+
+  progress.begin_step(Step((1 << 28) - 1));
+  EXPECT_EQ(progress.place(), (Progress::Place{Step((1 << 28) - 1), Phase::router, 3, 0}));
+
+  progress.enter(Phase::storage, (1 << 11) - 1);
+  EXPECT_EQ(progress.place(),
+            (Progress::Place{Step((1 << 28) - 1), Phase::storage, (1 << 11) - 1, 1}));
 }
 
 TEST(Progress, ReturnsToThePhaseAroundAScope) {

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "coordinator/access.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/coordinator_config.h"
+
+namespace softmoe::coordinator {
+
+/// Serves one Coordinator by gRPC, and looks for hangs a few times a second, until it is destroyed.
+///
+/// A caller is known by its certificate, by the token in its metadata, or, where the configuration
+/// allows no secret, not at all. Who it is, how often it calls and how large its message is are
+/// checked before the message is decoded; what the message says is checked by the Coordinator.
+/// Every refusal is a status, a counter and at a bounded rate a line.
+///
+/// The limits that bound memory: one message, all messages in flight, threads, calls of a
+/// connection, metadata; idle connections may not ping more often than every 10 s.
+class Server {
+ public:
+  struct Options {
+    const CoordinatorConfig& config;
+    std::string run_id;            ///< for names in certificates
+    std::optional<Tokens> tokens;  ///< needed unless TLS is given or `insecure` is set
+  };
+
+  /// Starts to listen.
+  /// @param coordinator  outlives the server
+  /// @throws ConfigError with the cure: the address cannot be bound or resolved, certificates
+  /// cannot
+  ///         be read or a key is readable by others, or the address is not loopback and there is
+  ///         neither TLS nor a token and `insecure` is not set
+  Server(Coordinator& coordinator, const Options& options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// host:port with the real port.
+  [[nodiscard]] const std::string& address() const;
+
+  /// What endpoint.h calls in_process: a channel to this server without a network. Only for files
+  /// of this folder, where gRPC is known.
+  struct Impl;
+  [[nodiscard]] Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace softmoe::coordinator
