@@ -4,6 +4,7 @@
 // what is wrong in words, with the nearest values that work, or nothing. Letters: L layers.
 
 #include <optional>
+#include <span>
 #include <string>
 
 namespace softmoe::budget {
@@ -19,6 +20,21 @@ struct ExecutionRange {
 /// only with every token at its floor or its cap: B = L * floor is accepted with floor 1 (one
 /// expert each), B <= 0 never.
 [[nodiscard]] std::optional<std::string> refuse_budget(double budget, const ExecutionRange& range);
+
+/// Bounds of what each layer executes per token, against what truncation lets through.
+struct LayerBounds {
+  int num_layers = 0;  ///< L with experts
+  int floor = 1;
+  double cap = 0.0;                 ///< most experts of a token in one layer
+  std::span<const double> cost_L;   ///< of one row; empty: 1 each
+  std::span<const double> least_L;  ///< [L]; empty: the floor
+  std::span<const double> most_L;   ///< [L]; empty: the cap
+};
+
+/// Refuses bounds of another number of layers, a layer whose bounds lie outside of floor and cap or
+/// cross over, and a budget that the bounds together do not let through.
+[[nodiscard]] std::optional<std::string> refuse_layer_bounds(double budget,
+                                                             const LayerBounds& bounds);
 
 /// The sizes that bound the learned means of the simplex k_l = 1 + (K - L) softmax(eta)_l.
 struct SimplexRange {

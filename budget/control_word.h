@@ -16,7 +16,7 @@ namespace softmoe::budget {
 enum class Mode : std::uint32_t {
   off = 0,    ///< lambda stays where it is; the compute drifts with the router
   servo = 1,  ///< lambda follows the realised compute of earlier steps
-  quota = 2,  ///< the integer budget is split before the step; not in this version
+  quota = 2,  ///< the integer budget is split before the step and held exactly (quota.h)
 };
 
 [[nodiscard]] constexpr std::string_view name_of(Mode mode) {

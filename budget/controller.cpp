@@ -23,6 +23,12 @@ std::optional<std::string> refusal(const ControllerState& before, const StepReco
     return fmt::format("record of step {}: {} layers, but the set-points hold the costs of {}",
                        record.step().value, record.executed_L.size(), num_costs);
   }
+  const std::size_t num_bounds =
+      std::max(set_points.layer_min_L.size(), set_points.layer_max_L.size());
+  if (num_bounds != 0 && num_bounds != record.executed_L.size()) {
+    return fmt::format("record of step {}: {} layers, but the set-points hold the bounds of {}",
+                       record.step().value, record.executed_L.size(), num_bounds);
+  }
   if (!std::isfinite(gain_per_token(record, set_points.layer_cost_L))) {
     return fmt::format("record of step {}: the gains of its layers have no finite sum",
                        record.step().value);

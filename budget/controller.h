@@ -59,13 +59,15 @@ struct Decision {
 ///    infeasible budget leaves no debt behind that would later be spent at once;
 ///  - the gain is the larger of the new measurement and the smoothed one, with a floor;
 ///  - a step that ran in another mode owes nothing.
-/// Off: lambda stays and the debt is forgotten; the temperature goes on.
+/// Off and quota: lambda stays and the debt is forgotten; the estimate of the gain and the
+/// temperature go on. Quota needs no controller: what a step runs is settled before it. A servo
+/// that takes over from it starts from the lambda it left, owing nothing.
 ///
-/// A record with a fault, of other layers than the costs, or not newer than the last one is
-/// refused: the state stays, the word is that of `word_for`, and `refused` says why.
+/// A record with a fault, of other layers than the costs or bounds, or not newer than the last one
+/// is refused: the state stays, the word is that of `word_for`, and `refused` says why.
 ///
 /// @param set_points in force at the step that the word is for.
-/// @throws InvalidArgument if the set-points have a fault (find_fault: mode quota is one).
+/// @throws InvalidArgument if the set-points have a fault.
 [[nodiscard]] Decision decide(const ControllerState& before, const StepRecord& record,
                               const SetPoints& set_points);
 

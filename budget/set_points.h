@@ -20,7 +20,7 @@ struct SetPoints {
   /// to be confused with K, the soft mass of LapSum: sum k_l = K does not bound what is executed.
   double budget = 0.0;
   Mode mode = Mode::servo;
-  double initial_lambda = 0.0;  ///< lambda of step 0; held in mode off
+  double initial_lambda = 0.0;  ///< lambda of step 0; held in the modes off and quota
   double min_lambda = -8.0;     ///< bounds of the servo, in units of alpha (a factor e^8 of tau)
   double max_lambda = 8.0;
   std::vector<double> layer_cost_L = {};  ///< cost of one row per layer; empty: 1 each
@@ -41,7 +41,8 @@ struct SetPointChange {
   SetPoints set_points = {};
 };
 
-/// In words what makes the set-points unusable, or nothing. Mode quota is refused by name.
+/// In words what makes the set-points unusable, or nothing. What needs the model (its layers, floor
+/// and caps) is asked by budget_limits.h.
 [[nodiscard]] std::optional<std::string> find_fault(const SetPoints& set_points);
 
 }  // namespace softmoe::budget

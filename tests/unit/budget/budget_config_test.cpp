@@ -73,12 +73,54 @@ TEST(BudgetConfig, IsReadFromItsSection) {
   EXPECT_EQ(config.temperature.end_softness, 0.3);
 }
 
-TEST(BudgetConfig, RefusesModeQuotaByName) {
+TEST(BudgetConfig, AcceptsAQuotaWithBoundsOfLayers) {
   BudgetConfig config;
   config.mode = Mode::quota;
+  config.layer_min = {1.0, 2.0};
+  config.layer_max = {3.0, 9.0};
 
-  EXPECT_THAT(refusals(config), HasSubstr("mode"));
-  EXPECT_THAT(refusals(config), HasSubstr("quota is not available in this version; use servo"));
+  const SetPoints set_points = set_points_of(config, {.soft_mass = 9.5});
+
+  EXPECT_EQ(refusals(config), "");
+  EXPECT_EQ(set_points.mode, Mode::quota);
+  EXPECT_EQ(set_points.layer_min_L, config.layer_min);
+  EXPECT_EQ(set_points.layer_max_L, config.layer_max);
+}
+
+TEST(BudgetConfig, AScheduleBecomesChangesOfTheBudgetAlone) {
+  const std::vector<std::string> overrides = {"total=12", "mode=quota", "layer_min=[1, 2]",
+                                              "schedule.from_steps=[10, 200]",
+                                              "schedule.totals=[8, 6.5]"};
+  const BudgetConfig config = config::load<BudgetConfig>(config::Source::none(), overrides).value;
+
+  const std::vector<SetPointChange> planned = planned_changes(config, {.alpha = 2.0});
+
+  ASSERT_EQ(planned.size(), 3U);
+  const double budgets[] = {12.0, 8.0, 6.5};
+  const std::int64_t steps[] = {0, 10, 200};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(planned[i].effective_from, Step{steps[i]});
+    EXPECT_EQ(planned[i].set_points.budget, budgets[i]);
+    EXPECT_EQ(planned[i].set_points.revision, static_cast<std::int64_t>(i));
+    EXPECT_EQ(planned[i].set_points.mode, Mode::quota);
+    EXPECT_EQ(planned[i].set_points.layer_min_L, config.layer_min);
+    EXPECT_EQ(planned[i].set_points.temperature.start, 2.0);
+  }
+}
+
+TEST(BudgetConfig, WithoutAScheduleThereIsOneSetOfSetPoints) {
+  EXPECT_EQ(planned_changes(BudgetConfig{}, {.soft_mass = 9.5}).size(), 1U);
+}
+
+TEST(BudgetConfig, RefusesASchedulesListsThatDoNotFit) {
+  BudgetScheduleConfig schedule;
+  schedule.from_steps = {10, 20};
+  schedule.totals = {8.0};
+  EXPECT_THAT(refusals(schedule), HasSubstr("has 1 numbers for 2 from_steps"));
+  schedule.totals = {8.0, 9.0};
+  EXPECT_EQ(refusals(schedule), "");
+  schedule.from_steps = {20, 20};
+  EXPECT_THAT(refusals(schedule), HasSubstr("must rise, but 20 follows 20"));
 }
 
 TEST(BudgetConfig, RefusesALambdaOutsideItsBounds) {

@@ -37,6 +37,39 @@ TEST(BudgetLimits, ABudgetAboveTheCapsNamesTheMost) {
   EXPECT_THAT(refuse_budget(24.5, kSixLayers), Optional(HasSubstr("give at most 24")));
 }
 
+TEST(BudgetLimits, BoundsOfLayersInsideFloorAndCapAreAccepted) {
+  const std::vector<double> least = {1.0, 2.0};
+  const std::vector<double> most = {3.0, 4.0};
+  const LayerBounds bounds{
+      .num_layers = 2, .floor = 1, .cap = 4.0, .least_L = least, .most_L = most};
+
+  EXPECT_EQ(refuse_layer_bounds(3.0, bounds), std::nullopt);
+  EXPECT_EQ(refuse_layer_bounds(7.0, bounds), std::nullopt);
+  EXPECT_THAT(refuse_layer_bounds(2.9, bounds), Optional(HasSubstr("outside of the 3 to 7")));
+  EXPECT_THAT(refuse_layer_bounds(7.1, bounds), Optional(HasSubstr("outside of the 3 to 7")));
+}
+
+TEST(BudgetLimits, BoundsThatNoLayerCanKeepNameItsFloorAndCap) {
+  const std::vector<double> least = {1.0, 5.0};
+  const std::vector<double> most = {3.0, 0.5};
+
+  EXPECT_THAT(refuse_layer_bounds(4.0, {.num_layers = 2, .floor = 1, .cap = 4.0, .least_L = least}),
+              Optional(HasSubstr("layer 1 may run from 5 to 4 executions per token")));
+  EXPECT_THAT(refuse_layer_bounds(4.0, {.num_layers = 2, .floor = 1, .cap = 4.0, .most_L = most}),
+              Optional(HasSubstr("its floor is 1")));
+  EXPECT_THAT(refuse_layer_bounds(4.0, {.num_layers = 3, .floor = 1, .cap = 4.0, .most_L = most}),
+              Optional(HasSubstr("3 layers with experts have 0 costs, 0 layer_min and 2")));
+}
+
+TEST(BudgetLimits, BoundsOfLayersAreWeighedByCosts) {
+  const std::vector<double> most = {3.0, 2.0};
+  const std::vector<double> cost = {1.0, 10.0};
+  const LayerBounds bounds{.num_layers = 2, .floor = 1, .cap = 4.0, .cost_L = cost, .most_L = most};
+
+  EXPECT_EQ(refuse_layer_bounds(23.0, bounds), std::nullopt);
+  EXPECT_THAT(refuse_layer_bounds(10.0, bounds), Optional(HasSubstr("outside of the 11 to 23")));
+}
+
 TEST(BudgetLimits, ASoftMassThatOneLayerCouldTakeIsAccepted) {
   EXPECT_EQ(refuse_soft_mass(6.0, kEightExperts), std::nullopt);
   EXPECT_EQ(refuse_soft_mass(9.0, kEightExperts), std::nullopt);

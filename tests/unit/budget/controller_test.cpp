@@ -258,12 +258,49 @@ TEST(Controller, RefusesARecordOfOtherLayersThanTheCosts) {
   EXPECT_THAT(decision.refused, Optional(HasSubstr("2 layers, but the set-points hold the costs")));
 }
 
-TEST(Controller, ThrowsForModeQuotaByName) {
+TEST(Controller, RefusesARecordOfOtherLayersThanTheBounds) {
+  SetPoints set_points = budget_of(4.0);
+  set_points.layer_max_L = {4.0, 4.0, 4.0};
+  const ControllerState before = initial_state(set_points);
+
+  const Decision decision =
+      decide(before, record_of(word_for(Step{0}, before, set_points), 480), set_points);
+
+  EXPECT_THAT(decision.refused, Optional(HasSubstr("the set-points hold the bounds of 3")));
+}
+
+TEST(Controller, AQuotaLeavesLambdaAndForgetsTheDebt) {
   SetPoints set_points = budget_of(4.0);
   set_points.mode = Mode::quota;
+  ControllerState before = initial_state(set_points);
+  before.lambda = 0.7;
+  before.debt = 3.0;
 
-  EXPECT_THAT([&] { (void)initial_state(set_points); },
-              testing::ThrowsMessage<InvalidArgument>(HasSubstr("'quota' is not available")));
+  const Decision decision =
+      decide(before, record_of(word_for(Step{0}, before, set_points), 480), set_points);
+
+  EXPECT_EQ(decision.refused, std::nullopt);
+  EXPECT_EQ(decision.state.lambda, 0.7);
+  EXPECT_EQ(decision.state.debt, 0.0);
+  EXPECT_EQ(decision.state.gain, 4.0);  // still watched, for the servo to come
+  EXPECT_EQ(decision.word.mode, Mode::quota);
+  EXPECT_EQ(decision.word.lambda, 0.7);
+  EXPECT_EQ(decision.word.budget, 4.0);
+}
+
+TEST(Controller, AServoAfterAQuotaStartsFromItsLambdaAndOwesNothing) {
+  SetPoints servo = budget_of(4.0);
+  SetPoints quota = servo;
+  quota.mode = Mode::quota;
+  ControllerState state = initial_state(servo);
+  state.lambda = 0.7;
+  const StepRecord under_quota = record_of(word_for(Step{0}, state, quota), 480);
+
+  const Decision decision = decide(state, under_quota, servo);
+
+  EXPECT_EQ(decision.state.debt, 0.0);
+  // Newton 0.5 of (4.8 - 4) at a gain of 4, from where it stood.
+  EXPECT_NEAR(decision.word.lambda, 0.7 + 0.5 * 0.8 / 4.0, 1e-12);
 }
 
 TEST(Controller, AWordWithoutARecordKeepsTheTemperatureOnItsSchedule) {

@@ -24,7 +24,8 @@ double spread_at(Step step) {
   return 0.5 + (3.0 - 0.5) * done;
 }
 
-std::array<double, kE> draw_scores(Step step, int layer, int token) {
+/// In units of alpha.
+std::array<double, kE> draw_scores(Step step, int layer, int token, double alpha) {
   const RandomKey key{.seed = 1717,
                       .purpose = RandomPurpose::test,
                       .step = static_cast<std::uint32_t>(step.value),
@@ -37,7 +38,7 @@ std::array<double, kE> draw_scores(Step step, int layer, int token) {
     std::copy_n(first.begin(), 2, score_E.begin() + expert);
     std::copy_n(second.begin(), 2, score_E.begin() + expert + 2);
   }
-  for (double& score : score_E) score *= spread_at(step);
+  for (double& score : score_E) score *= spread_at(step) / alpha;
   return score_E;
 }
 
@@ -82,12 +83,12 @@ RoutedPlant::RoutedPlant()
   }
 }
 
-void RoutedPlant::draw(Step step) {
+void RoutedPlant::draw(Step step, double alpha) {
   auto u = u_LTE_.begin();
   for (int layer = 0; layer < kNumLayers; ++layer) {
     double boundary_mass = 0.0;
     for (int token = 0; token < kNumTokens; ++token) {
-      const std::array<double, kE> score_E = draw_scores(step, layer, token);
+      const std::array<double, kE> score_E = draw_scores(step, layer, token, alpha);
       const double b = solve_lapsum(score_E, soft_mass_L_[layer]);
       for (const double score : score_E) {
         *u++ = score - b;
@@ -138,6 +139,24 @@ double History::rms_error_of_last(int num_steps) const {
   return std::sqrt(sum / num_steps);
 }
 
+namespace {
+
+/// Lets one step happen under `word`.
+Decision take_step(const RoutedPlant& plant, const Loop& loop, const ControllerState& state,
+                   const ControlWord& word, History& history) {
+  const SetPoints& set_points = loop.set_points;
+  StepRecord record = plant.run(word);
+  for (double& gain : record.gain_L) gain *= loop.gain_error;
+  Decision decision = decide(state, record, set_points);
+  history.words.push_back(word);
+  history.error_ratio.push_back(
+      (used_per_token(record, set_points.layer_cost_L) - set_points.budget) / set_points.budget);
+  history.records.push_back(std::move(record));
+  return decision;
+}
+
+}  // namespace
+
 std::vector<History> simulate(const std::vector<Loop>& loops, int num_steps) {
   RoutedPlant plant;
   std::vector<History> histories(loops.size());
@@ -152,23 +171,29 @@ std::vector<History> simulate(const std::vector<Loop>& loops, int num_steps) {
   for (int step = 0; step < num_steps; ++step) {
     plant.draw(Step{step});
     for (std::size_t i = 0; i < loops.size(); ++i) {
-      const SetPoints& set_points = loops[i].set_points;
       ControlWord word = decided[i].front();
       decided[i].pop_front();
       word.step = Step{step};
-      StepRecord record = plant.run(word);
-      for (double& gain : record.gain_L) gain *= loops[i].gain_error;
-      const Decision decision = decide(states[i], record, set_points);
+      const Decision decision = take_step(plant, loops[i], states[i], word, histories[i]);
       states[i] = decision.state;
       decided[i].push_back(decision.word);
-      histories[i].words.push_back(word);
-      histories[i].error_ratio.push_back(
-          (used_per_token(record, set_points.layer_cost_L) - set_points.budget) /
-          set_points.budget);
-      histories[i].records.push_back(std::move(record));
     }
   }
   return histories;
+}
+
+History simulate_with_temperature(const Loop& loop, int num_steps) {
+  RoutedPlant plant;
+  History history;
+  ControllerState state = initial_state(loop.set_points);
+  ControlWord word = word_for(Step{0}, state, loop.set_points);
+  for (int step = 0; step < num_steps; ++step) {
+    plant.draw(Step{step}, word.alpha);
+    const Decision decision = take_step(plant, loop, state, word, history);
+    state = decision.state;
+    word = decision.word;
+  }
+  return history;
 }
 
 }  // namespace softmoe::budget

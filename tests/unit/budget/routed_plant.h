@@ -23,8 +23,9 @@ class RoutedPlant {
 
   RoutedPlant();
 
-  /// Draws the scores of `step` and solves LapSum for every token. Equal steps give equal scores.
-  void draw(Step step);
+  /// Draws the scores of `step` and solves LapSum for every token at the temperature `alpha`. Equal
+  /// steps give equal scores.
+  void draw(Step step, double alpha = 1.0);
 
   /// Truncates the drawn scores under `word` and records what would be executed. Exact: the same
   /// draw can be run under several words.
@@ -54,7 +55,10 @@ struct History {
   [[nodiscard]] double rms_error_of_last(int num_steps) const;
 };
 
-/// Runs the loops side by side over the same draws.
+/// Runs the loops side by side over the same draws, all at a temperature of 1.
 [[nodiscard]] std::vector<History> simulate(const std::vector<Loop>& loops, int num_steps);
+
+/// Runs one loop with a delay of 1 at the temperature of its words.
+[[nodiscard]] History simulate_with_temperature(const Loop& loop, int num_steps);
 
 }  // namespace softmoe::budget

@@ -23,9 +23,50 @@ TEST(SetPoints, TheDefaultsWithABudgetAreUsable) {
   EXPECT_EQ(fault_after([](SetPoints&) {}), std::nullopt);
 }
 
+TEST(SetPoints, EveryModeIsUsable) {
+  for (const Mode mode : {Mode::off, Mode::servo, Mode::quota}) {
+    EXPECT_EQ(fault_after([mode](SetPoints& s) { s.mode = mode; }), std::nullopt);
+  }
+}
+
+TEST(SetPoints, BoundsOfLayersMustBeNumbersThatTheBudgetFits) {
+  const auto bounds_fault = [](std::vector<double> least, std::vector<double> most) {
+    return fault_after([&](SetPoints& s) {
+      s.layer_min_L = least;
+      s.layer_max_L = most;
+    });
+  };
+
+  EXPECT_EQ(bounds_fault({1, 2}, {6, 6}), std::nullopt);
+  EXPECT_EQ(bounds_fault({6, 6}, {}), std::nullopt);
+  EXPECT_EQ(bounds_fault({}, {12}), std::nullopt);
+  EXPECT_THAT(bounds_fault({1, 2}, {6, 6, 6}),
+              Optional(HasSubstr("0 layer costs, 2 layer_min and 3 layer_max")));
+  EXPECT_THAT(bounds_fault({3, -1}, {9, 9}), Optional(HasSubstr("layer 1 may run from -1 to 9")));
+  EXPECT_THAT(bounds_fault({3, 5}, {9, 4}), Optional(HasSubstr("layer 1 may run from 5 to 4")));
+  EXPECT_THAT(bounds_fault({0}, {std::numeric_limits<double>::infinity()}),
+              Optional(HasSubstr("must be finite")));
+  EXPECT_THAT(bounds_fault({std::numeric_limits<double>::quiet_NaN()}, {}),
+              Optional(HasSubstr("from nan")));
+  EXPECT_THAT(bounds_fault({}, {5, 6}), Optional(HasSubstr("let through 0 to 11")));
+  EXPECT_THAT(bounds_fault({7, 6}, {}), Optional(HasSubstr("let through 13 to any number")));
+}
+
+TEST(SetPoints, BoundsAreWeighedByCosts) {
+  const auto fault = fault_after([](SetPoints& s) {
+    s.layer_cost_L = {1.0, 4.0};
+    s.layer_max_L = {4.0, 2.0};
+  });
+  EXPECT_EQ(fault, std::nullopt);  // 4 + 8 = 12
+
+  EXPECT_THAT(fault_after([](SetPoints& s) {
+                s.layer_cost_L = {1.0};
+                s.layer_min_L = {1.0, 1.0};
+              }),
+              Optional(HasSubstr("1 layer costs, 2 layer_min")));
+}
+
 TEST(SetPoints, EachFaultIsNamedWithItsValue) {
-  EXPECT_THAT(fault_after([](SetPoints& s) { s.mode = Mode::quota; }),
-              Optional(HasSubstr("quota")));
   EXPECT_THAT(fault_after([](SetPoints& s) { s.budget = 0.0; }),
               Optional(HasSubstr("budget is 0 executions")));
   EXPECT_THAT(

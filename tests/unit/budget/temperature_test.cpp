@@ -37,6 +37,32 @@ TEST(Temperature, CosineFallsFromStartToEndAndStaysThere) {
   EXPECT_EQ(planned_alpha(schedule, Step{9000}), 1.0);
 }
 
+TEST(Temperature, CosineBeginsAtItsFirstStep) {
+  const Temperature schedule{.kind = TemperatureKind::cosine,
+                             .start = 5.0,
+                             .end = 1.0,
+                             .first_step = 1000,
+                             .num_steps = 200};
+
+  EXPECT_EQ(planned_alpha(schedule, Step{0}), 5.0);
+  EXPECT_EQ(planned_alpha(schedule, Step{1000}), 5.0);
+  EXPECT_NEAR(planned_alpha(schedule, Step{1100}), 3.0, 1e-12);
+  EXPECT_EQ(planned_alpha(schedule, Step{1200}), 1.0);
+}
+
+TEST(Temperature, TheTargetOfTheClosedLoopFallsFromItsFirstStep) {
+  const Temperature schedule{.kind = TemperatureKind::boundary_mass,
+                             .first_step = 1000,
+                             .num_steps = 200,
+                             .start_softness = 0.9,
+                             .end_softness = 0.3};
+
+  EXPECT_EQ(next_alpha(schedule, Step{999}, 1.0, softness_of(0.9)), 1.0);
+  EXPECT_EQ(next_alpha(schedule, Step{1000}, 1.0, softness_of(0.9)), 1.0);
+  EXPECT_EQ(next_alpha(schedule, Step{1100}, 1.0, softness_of(0.6)), 1.0);
+  EXPECT_EQ(next_alpha(schedule, Step{1300}, 1.0, softness_of(0.3)), 1.0);
+}
+
 TEST(Temperature, ClosedLoopHardensARouterThatIsTooSoftAndSoftensOneTooHard) {
   EXPECT_NEAR(next_alpha(half_soft(), Step{1}, 1.0, softness_of(0.55)), std::exp(-0.0025), 1e-12);
   EXPECT_NEAR(next_alpha(half_soft(), Step{1}, 1.0, softness_of(0.45)), std::exp(0.0025), 1e-12);
@@ -84,6 +110,7 @@ TEST(Temperature, ClosedLoopReachesItsTargetOnAPlantWhoseSoftnessGrowsWithAlpha)
 
 TEST(Temperature, FaultsAreNamed) {
   EXPECT_THAT(find_fault({.end = -1.0}), Optional(HasSubstr("goes from 1 to -1")));
+  EXPECT_THAT(find_fault({.first_step = -1}), Optional(HasSubstr("changes from step -1 on")));
   EXPECT_THAT(find_fault({.num_steps = 0}), Optional(HasSubstr("over 0 steps")));
   EXPECT_THAT(find_fault({.kind = TemperatureKind::boundary_mass, .start_softness = 1.0}),
               Optional(HasSubstr("W/k is asked to go from 1 to 0.25")));
