@@ -8,6 +8,7 @@
 #include "runtime/ops/route_compress.h"
 #include "runtime/ops/route_gates.h"
 #include "runtime/ops/route_measure.h"
+#include "runtime/ops/route_quota.h"
 #include "runtime/ops/route_scores.h"
 #include "runtime/ops/route_select.h"
 #include "runtime/ops/route_softmax.h"
@@ -46,6 +47,14 @@ void require_anchor(std::string_view operation, ConstTensorView anchor, ConstTen
   if (anchor.shape() == Shape{scores.dim(0), 2} && anchor.dtype() == scores.dtype()) return;
   throw InvalidArgument(fmt::format("{}: the anchor is {}, but the scores are {}", operation,
                                     anchor.shape().to_string(), scores.shape().to_string()));
+}
+
+void require_counts(std::string_view operation, const RouteChoice& choice) {
+  const std::int64_t columns = choice.scores_RC.dim(1);
+  if (choice.at_least >= 0 && choice.at_least <= choice.at_most && choice.at_most <= columns)
+    return;
+  throw InvalidArgument(fmt::format("{}: at least {} and at most {} of {} columns", operation,
+                                    choice.at_least, choice.at_most, columns));
 }
 
 void require_words(std::string_view operation, std::int64_t words, std::int64_t rows,
@@ -122,12 +131,29 @@ void route_select(const RouteChoice& choice, View<std::uint32_t> chosen_RW, Aren
     require_anchor("route_select", choice.anchor_R2, choice.scores_RC);
     require_temperature("route_select", choice.alpha);
   }
-  if (choice.at_least < 0 || choice.at_least > choice.at_most || choice.at_most > columns) {
-    throw InvalidArgument(fmt::format("route_select: at least {} and at most {} of {} columns",
-                                      choice.at_least, choice.at_most, columns));
-  }
+  require_counts("route_select", choice);
   pick<RouteSelectOp>(stream, {"route_select", &reference::route_select, &cpu::route_select,
                                &cuda::route_select})(choice, chosen_RW, scratch, stream);
+}
+
+void route_quota(const RouteQuotaArguments& arguments, Arena& scratch, Stream& stream) {
+  const RouteChoice& choice = arguments.choice;
+  require_matrix("route_quota", choice.scores_RC);
+  require_anchor("route_quota", choice.anchor_R2, choice.scores_RC);
+  require_temperature("route_quota", choice.alpha);
+  require_counts("route_quota", choice);
+  const std::int64_t rows = choice.scores_RC.dim(0);
+  require_words("route_quota", arguments.chosen_RW.size(), rows, choice.scores_RC.dim(1));
+  require(arguments.cut_sum.size() == 1, "route_quota wants one number for the sum of cuts");
+  if (arguments.num_chosen < rows * choice.at_least ||
+      arguments.num_chosen > rows * choice.at_most) {
+    throw InvalidArgument(fmt::format(
+        "route_quota: {} pairs of {} rows, but a row has at least {} and at most {}: from {} to {}",
+        arguments.num_chosen, rows, choice.at_least, choice.at_most, rows * choice.at_least,
+        rows * choice.at_most));
+  }
+  pick<RouteQuotaOp>(stream, {"route_quota", &reference::route_quota, &cpu::route_quota, nullptr})(
+      arguments, scratch, stream);
 }
 
 void route_hash(const RouteHashArguments& arguments, Stream& stream) {
