@@ -1,9 +1,15 @@
 #include "model/routing_state.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "router/balance.h"
 #include "router/layer_means.h"
+#include "router/truncation.h"
+#include "runtime/base/errors.h"
 #include "runtime/ops/elementwise.h"
 
 namespace softmoe::model {
@@ -21,6 +27,7 @@ RoutingState::RoutingState(const ModelConfig& config, double total_mass, Device&
       balance_LE_(device, Bytes(std::int64_t{num_layers_} * config.experts.num_experts *
                                 size_of(DType::f32))),
       host_balance_LE_(static_cast<std::size_t>(num_layers_) * config.experts.num_experts) {
+  cuts_.reserve(static_cast<std::size_t>(num_layers_));
   // Nothing ran yet: all coefficients are those of balance.
   set_balance(std::vector<std::int64_t>(static_cast<std::size_t>(num_layers_ * counts_per_layer_)),
               stream);
@@ -46,6 +53,27 @@ void RoutingState::set_balance(std::span<const std::int64_t> counts_L, Stream& s
         std::span(host_balance_LE_).subspan(layer * experts, experts));
   }
   upload(std::span<const float>(host_balance_LE_), balance_LE_.as<float>(), stream);
+}
+
+void RoutingState::set_cuts(std::span<const double> cuts_L) {
+  if (!cuts_L.empty() && std::cmp_not_equal(cuts_L.size(), num_layers_)) {
+    throw InvalidArgument(
+        fmt::format("{} mean cuts for {} layers with experts", cuts_L.size(), num_layers_));
+  }
+  cuts_.assign(cuts_L.begin(), cuts_L.end());
+}
+
+void RoutingState::follow_cuts(std::span<const double> cuts_L) {
+  constexpr double kWeight = 0.1;
+  const auto is_finite = [](double cut) { return std::isfinite(cut); };
+  if (!std::all_of(cuts_L.begin(), cuts_L.end(), is_finite)) return;
+  if (cuts_.empty()) {
+    set_cuts(cuts_L);
+    return;
+  }
+  for (std::size_t layer = 0; layer < cuts_.size(); ++layer) {
+    cuts_[layer] += kWeight * (cuts_L[layer] - cuts_[layer]);
+  }
 }
 
 void RoutingState::fold_layer_means_gradient(ConstTensorView eta_L, const Parameter& eta,
@@ -77,10 +105,14 @@ router::RouteSummary RoutingState::summarise(int moe_layer, std::span<const std:
 router::LayerSetting RoutingState::setting(int moe_layer) const {
   const std::int64_t experts = config_->experts.num_experts;
   const bool balanced = config_->router.balance > 0;
+  const double lambda =
+      cuts_.empty()
+          ? control_.lambda
+          : router::lambda_of_cut(config_->router, cuts_[static_cast<std::size_t>(moe_layer)]);
   return {.layer = moe_layer,
           .k = means_[static_cast<std::size_t>(moe_layer)],
           .alpha = control_.alpha,
-          .lambda = control_.lambda,
+          .lambda = lambda,
           .balance_E = balanced ? View<const float>(balance_LE_.as<float>().part(
                                       moe_layer * experts, (moe_layer + 1) * experts))
                                 : View<const float>()};

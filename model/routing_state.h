@@ -19,7 +19,7 @@ namespace softmoe::model {
 /// Temperature and shift in force, from the step's control word.
 struct RoutingControl {
   double alpha = 1.0;
-  double lambda = 0.0;
+  double lambda = 0.0;  ///< of all layers; not read while the state holds cuts of its own
 };
 
 /// Settings, statistics and soft-mass gradients of the MoE layers. Layers are counted among MoE
@@ -35,6 +35,21 @@ class RoutingState {
   /// @param counts_L  per layer, as RouteStatistics::counts, summed over ranks
   void set_balance(std::span<const std::int64_t> counts_L, Stream& stream);
 
+  /// The surface of each layer while quotas hold the budget: its mean cut, in units of alpha, in
+  /// place of what lambda says. Evaluation and generation, which have no quota, run what is above
+  /// it; in training it is where margins and densities are measured. Empty: lambda stands.
+  [[nodiscard]] std::span<const double> cuts() const { return cuts_; }
+  /// Takes over those of a saved model. @param cuts_L [L], or empty
+  /// @throws InvalidArgument naming the sizes if there is another number of layers.
+  void set_cuts(std::span<const double> cuts_L);
+  /// Lets the cuts follow those of a step that ran under quotas: an exponential mean over about ten
+  /// steps, which begins with the first of them.
+  /// @param cuts_L  mean over the step's micro-batches, equal on all ranks; a step with a number
+  ///                that is not finite is passed over
+  void follow_cuts(std::span<const double> cuts_L);
+  /// Quotas no longer hold the budget.
+  void forget_cuts() { cuts_.clear(); }
+
   /// Sets eta's gradient from the gradients of the layers' k, all of this rank. Waits for them.
   void fold_layer_means_gradient(ConstTensorView eta_L, const Parameter& eta, Stream& stream);
 
@@ -46,6 +61,7 @@ class RoutingState {
                                                std::span<const double> sums_L,
                                                router::RouteSummary memory) const;
 
+  /// Without a quota.
   [[nodiscard]] router::LayerSetting setting(int moe_layer) const;
   [[nodiscard]] router::RouteStatistics statistics(int moe_layer) const;
   [[nodiscard]] TensorView d_k(int moe_layer) const;
@@ -69,6 +85,7 @@ class RoutingState {
   int counts_per_layer_;
   RoutingControl control_;
   std::vector<double> means_;
+  std::vector<double> cuts_;
   DeviceBuffer counts_;
   DeviceBuffer sums_;
   DeviceBuffer d_k_;

@@ -197,6 +197,8 @@ BlockRouting Transformer::routing_of(int layer, const Batch& batch,
                                                 .token_id_T = batch.token_T},
                                      .mode = context.mode},
                        .statistics = routing_.statistics(moe_layer)};
+  if (!context.quota_L.empty())
+    routing.arguments.setting.quota = context.quota_L[static_cast<std::size_t>(moe_layer)];
   if (!context.given.empty())
     routing.arguments.given = &context.given[static_cast<std::size_t>(moe_layer)];
   return routing;

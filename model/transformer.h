@@ -22,6 +22,9 @@ struct StepContext {
   router::RouteMode mode = router::RouteMode::training;
   /// Replay: the experts to run, one plan per MoE layer; empty otherwise.
   std::span<const router::RoutePlan> given;
+  /// Rows that this batch runs in each MoE layer (router::LayerSetting::quota); empty: what is
+  /// above the surface.
+  std::span<const std::int64_t> quota_L = {};
 };
 
 /// A decoder-only transformer whose experts are spread over the ranks of a group. Every rank makes

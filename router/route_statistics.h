@@ -7,6 +7,7 @@
 
 #include "runtime/device/view.h"
 #include "runtime/ops/route_measure.h"
+#include "runtime/ops/route_softmax.h"
 
 namespace softmoe::router {
 
@@ -68,8 +69,9 @@ enum class RouteSum : std::uint8_t {
   balance_loss,   ///< the Switch loss
   z_loss,
   entropy,  ///< of softmax(scores), nats
+  cut,      ///< tokens times the cut of their micro-batch, units of alpha; of those with a quota
 };
-inline constexpr int kNumRouteSums = 7;
-static_assert(kNumRouteSums == ops::kNumRouteMasses + 3);
+inline constexpr int kNumRouteSums = 8;
+static_assert(kNumRouteSums == ops::kNumRouteMasses + ops::kNumPenaltySums + 1);
 
 }  // namespace softmoe::router

@@ -55,6 +55,7 @@ RouteSummary summarise(int num_experts, std::span<const std::int64_t> counts,
   summary.entropy = mean(RouteSum::entropy);
   summary.balance_loss = mean(RouteSum::balance_loss);
   summary.z_loss = mean(RouteSum::z_loss);
+  summary.cut = mean(RouteSum::cut);
   summary.floor_rate = share(places.at_floor());
   summary.cap_rate = share(places.at_cap());
   const auto margins = counts.subspan(static_cast<std::size_t>(places.margin(0)),

@@ -32,6 +32,9 @@ struct RouteSummary {
   double cap_rate = 0;       ///< share of tokens cut by the cap
   double margin_low = 0;     ///< decision margin that a tenth of the tokens are below, in alpha
   double margin_median = 0;  ///< half of them
+  /// Mean over micro-batches of where a quota cut: u = (r - b) / alpha of the best pair left out.
+  /// 0 without quotas.
+  double cut = 0;
   std::vector<std::int64_t> loads;              ///< [E] rows of each expert, total
   std::vector<std::int64_t> tokens_by_experts;  ///< [kMaxCountBin + 1] total
 };

@@ -10,6 +10,7 @@
 #include "runtime/ops/lapsum.h"
 #include "runtime/ops/route_compress.h"
 #include "runtime/ops/route_measure.h"
+#include "runtime/ops/route_quota.h"
 #include "runtime/ops/route_softmax.h"
 
 namespace softmoe::router {
@@ -45,6 +46,9 @@ void require_fitting(const RouterConfig& config, const RouteArguments& arguments
       arguments.tokens.token_id_T.size() != logits.dim(0)) {
     throw InvalidArgument(fmt::format("route: hash routing of {} tokens got {} token ids",
                                       logits.dim(0), arguments.tokens.token_id_T.size()));
+  }
+  if (setting.quota && arguments.given == nullptr) {
+    if (const auto fault = quota_fault(config)) throw InvalidArgument("route: " + *fault);
   }
   const RoutePlan* given = arguments.given;
   if (given != nullptr && (given->num_tokens != logits.dim(0) || given->num_experts != experts)) {
@@ -90,7 +94,7 @@ void find_probabilities(const RouterConfig& config, const RouteArguments& argume
 }
 
 void choose_experts(const RouterConfig& config, const RouteArguments& arguments,
-                    const RoutePlan& plan, Workspace& work) {
+                    const RoutePlan& plan, const RouteStatistics& statistics, Workspace& work) {
   const ops::SparseRows sparse{.row_begin_R1 = plan.row_begin_T1, .column_N = plan.expert_N};
   if (const RoutePlan* given = arguments.given) {
     ops::route_replay({.row_begin_R1 = given->row_begin_T1, .column_N = given->expert_N}, sparse,
@@ -109,6 +113,13 @@ void choose_experts(const RouterConfig& config, const RouteArguments& arguments,
                      .columns = plan.num_experts,
                      .chosen_RW = chosen},
                     work.compute);
+  } else if (const auto& quota = arguments.setting.quota) {
+    constexpr int kPlace = static_cast<int>(RouteSum::cut);
+    ops::route_quota({.choice = choice_rule(config, arguments.setting, plan),
+                      .num_chosen = *quota,
+                      .chosen_RW = chosen,
+                      .cut_sum = statistics.sums.part(kPlace, kPlace + 1)},
+                     work.scratch, work.compute);
   } else {
     ops::route_select(choice_rule(config, arguments.setting, plan), chosen, work.scratch,
                       work.compute);
@@ -143,18 +154,30 @@ void measure(const RouterConfig& config, const LayerSetting& setting, const Rout
                      work.scratch, work.compute);
   if (config.kind == RouterKind::hash) return;
   ops::route_penalty(penalties(config, setting, plan),
-                     statistics.sums.part(ops::kNumRouteMasses, kNumRouteSums), work.scratch,
-                     work.compute);
+                     statistics.sums.part(ops::kNumRouteMasses, static_cast<int>(RouteSum::cut)),
+                     work.scratch, work.compute);
 }
 
 }  // namespace
+
+std::optional<std::string> quota_fault(const RouterConfig& config) {
+  if (config.kind != RouterKind::softmoe) {
+    return "a quota splits the budget among tokens of the kind softmoe; top_k and hash run a fixed "
+           "number of experts: set budget.mode to off";
+  }
+  if (config.gate == GateRule::relu) {
+    return "gate relu subtracts the threshold of the surface, and a quota has none: set "
+           "model.router.gate to truncated or renormalised, or budget.mode to servo";
+  }
+  return std::nullopt;
+}
 
 RoutePlan route(const RouterConfig& config, const RouteArguments& arguments,
                 const RouteStatistics& statistics, Workspace& work) {
   require_fitting(config, arguments, statistics);
   RoutePlan plan = allocate_plan(config, arguments, work.saved);
   find_probabilities(config, arguments, plan, work);
-  choose_experts(config, arguments, plan, work);
+  choose_experts(config, arguments, plan, statistics, work);
   ops::route_gates(gate_rule(config, arguments.setting, plan), work.compute);
   measure(config, arguments.setting, plan, statistics, work);
   return plan;

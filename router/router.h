@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "router/route_plan.h"
 #include "router/route_statistics.h"
@@ -20,6 +21,10 @@ struct LayerSetting {
   double lambda = 0.0;  ///< shift of the truncation surface, in units of alpha
   View<const float>
       balance_E;  ///< c * E * f_e / A of the previous step, on the device; empty: no balance loss
+  /// Rows that this micro-batch runs in this layer, exactly; unset: those above the surface. Then
+  /// the surface still stands where lambda puts it for what is measured (margins, floor and cap
+  /// rates, density). From T * floor to T * expert_cap(); of one rank's tokens, not equal on all.
+  std::optional<std::int64_t> quota = std::nullopt;
 };
 
 /// Whose tokens these are, for what is random or hashed per token.
@@ -50,6 +55,11 @@ struct RouteArguments {
 /// 1e-6) experts, at least `floor`, ties by expert index; gates as config.gate says. kind top_k and
 /// hash fill the same plan.
 ///
+/// With a quota every token keeps its best `floor` experts, and what remains of the quota goes to
+/// the best (token, expert) pairs of the whole micro-batch by (r - b) / alpha, none beyond its
+/// token's cap. Gates and gradients are as without: the mask is a constant. The cut between pairs
+/// chosen and left out is summed in the statistics.
+///
 /// Nothing waits for the device and nothing is allocated on the heap: the arrays of the plan have
 /// room for T * expert_cap() rows (replay: the room of the given plan).
 ///
@@ -59,6 +69,7 @@ struct RouteArguments {
 /// f32;
 ///                    route_backward leaves them there. work.scratch is released
 /// @throws InvalidArgument naming the values and limits if arguments do not fit each other.
+/// @throws DeviceError for a quota on a GPU, which has no kernel for it.
 [[nodiscard]] RoutePlan route(const RouterConfig& config, const RouteArguments& arguments,
                               const RouteStatistics& statistics, Workspace& work);
 
@@ -78,6 +89,11 @@ struct RouteBackwardArguments {
 /// 0.
 void route_backward(const RouterConfig& config, const RouteBackwardArguments& arguments,
                     Workspace& work);
+
+/// In words why a budget cannot be split into quotas under this router, with the cure, or nothing.
+/// Kinds top_k and hash run a fixed number; gate relu subtracts a threshold that the quota does not
+/// know before the choice.
+[[nodiscard]] std::optional<std::string> quota_fault(const RouterConfig& config);
 
 /// The most experts a token may run in a layer of soft mass k.
 [[nodiscard]] int expert_cap(const RouterConfig& config, double k, int num_experts);

@@ -44,6 +44,10 @@ Surface surface(const RouterConfig& config, const LayerSetting& setting) {
   return {.cut = cut, .tau = ops::laplace_cdf(cut)};
 }
 
+double lambda_of_cut(const RouterConfig& config, double cut) {
+  return cut - ops::laplace_quantile(config.threshold);
+}
+
 ops::RouteChoice choice_rule(const RouterConfig& config, const LayerSetting& setting,
                              const RoutePlan& plan) {
   if (config.kind == RouterKind::hash) return {};

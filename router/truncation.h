@@ -19,6 +19,9 @@ struct Surface {
 
 [[nodiscard]] Surface surface(const RouterConfig& config, const LayerSetting& setting);
 
+/// The lambda that puts the surface at `cut`: cut - F^-1(tau0).
+[[nodiscard]] double lambda_of_cut(const RouterConfig& config, double cut);
+
 /// The rule by which experts of this plan are chosen; for the kind `hash` without scores.
 [[nodiscard]] ops::RouteChoice choice_rule(const RouterConfig& config, const LayerSetting& setting,
                                            const RoutePlan& plan);

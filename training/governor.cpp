@@ -1,6 +1,18 @@
 #include "training/governor.h"
 
+#include "runtime/base/errors.h"
+
 namespace softmoe::training {
+
+namespace {
+
+const budget::SetPoints& first_of(std::span<const budget::SetPointChange> planned) {
+  require(!planned.empty() && planned.front().effective_from == Step(0),
+          "the planned set-points begin at step 0");
+  return planned.front().set_points;
+}
+
+}  // namespace
 
 Governor::Governor(budget::SetPoints set_points, budget::BudgetLink& link)
     : Governor(set_points, budget::initial_state(set_points), link) {}
@@ -8,6 +20,17 @@ Governor::Governor(budget::SetPoints set_points, budget::BudgetLink& link)
 Governor::Governor(budget::SetPoints set_points, const budget::ControllerState& state,
                    budget::BudgetLink& link)
     : timeline_(std::move(set_points)), link_(&link), state_(state) {}
+
+Governor::Governor(std::span<const budget::SetPointChange> planned, budget::BudgetLink& link)
+    : Governor(planned, budget::initial_state(first_of(planned)), link) {}
+
+Governor::Governor(std::span<const budget::SetPointChange> planned,
+                   const budget::ControllerState& state, budget::BudgetLink& link)
+    : Governor(first_of(planned), state, link) {
+  for (const budget::SetPointChange& change : planned.subspan(1)) {
+    timeline_.add(change, /*first_undecided=*/Step(0));
+  }
+}
 
 budget::ControlWord Governor::word_for(Step step, std::uint32_t requests) {
   const budget::LinkNews news = link_->poll();

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "experts/expert_placement.h"
 #include "parallel/reduce.h"
@@ -207,6 +208,13 @@ Staged read_own_part(const ModelFileParts& parts, const storage::Path& path) {
   const storage::SafetensorsReader reader(parts.files, path);
   ParsedMetadata metadata = parse_metadata(reader.metadata(), path.string());
   check_tensors(reader, path, tensors_of_model(parts), parts.model.parameters().dtype());
+  const std::size_t num_cuts = metadata.info.routing.cut_L.size();
+  const int num_layers = parts.model.config().moe_layers();
+  if (num_cuts != 0 && std::cmp_not_equal(num_cuts, num_layers)) {
+    refuse(path, fmt::format("holds the mean cuts of {} layers with experts, and the model has {}. "
+                             "Build the model from the configuration that the file holds",
+                             num_cuts, num_layers));
+  }
   Staged staged{.info = std::move(metadata.info),
                 .tensors = parts.model.parameters().logical_tensors(),
                 .bytes = {}};
@@ -264,6 +272,7 @@ ModelInfo load_model(const ModelFileParts& parts, const storage::Path& path) {
            View<std::byte>(values.data(), values.bytes()), parts.work.compute);
   }
   parts.work.compute.synchronize();
+  parts.model.routing().set_cuts(staged.info.routing.cut_L);
   return staged.info;
 }
 

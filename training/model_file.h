@@ -29,8 +29,8 @@ struct ModelFileParts {
 ///         a number that is not finite or a text that is not UTF-8.
 void save_model(const ModelFileParts& parts, const ModelInfo& info, const storage::Path& path);
 
-/// Reads such a file into the model. Every rank of the world makes the call and reads its own part;
-/// the world that saved it may have had any other layout.
+/// Reads such a file into the model, its mean cuts included. Every rank of the world makes the call
+/// and reads its own part; the world that saved it may have had any other layout.
 ///
 /// Nothing is copied to the model before every rank has read and checked all of its part, which it
 /// holds once more on the host until then. Waits for the device.

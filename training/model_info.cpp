@@ -57,6 +57,8 @@ json routing_to_json(const SavedRouting& routing) {
   const budget::ControllerState& controller = routing.controller;
   json soft_mass = json::array();
   for (const double k : routing.soft_mass_L) soft_mass.push_back(finite(k, "soft_mass"));
+  json cuts = json::array();
+  for (const double cut : routing.cut_L) cuts.push_back(finite(cut, "cuts"));
   return {{"alpha", finite(routing.alpha, "alpha")},
           {"lambda", finite(routing.lambda, "lambda")},
           {"threshold", finite(routing.threshold, "threshold")},
@@ -64,6 +66,7 @@ json routing_to_json(const SavedRouting& routing) {
           {"total_mass", finite(routing.total_mass, "total_mass")},
           {"budget", finite(routing.budget, "budget")},
           {"soft_mass", std::move(soft_mass)},
+          {"cuts", std::move(cuts)},
           {"seed", routing.seed},
           {"controller",
            {{"lambda", finite(controller.lambda, "controller.lambda")},
@@ -83,6 +86,7 @@ SavedRouting routing_from_json(const json& object) {
           .budget = object.at("budget").get<double>(),
           .soft_mass_L = object.at("soft_mass").get<std::vector<double>>(),
           .seed = object.at("seed").get<std::uint64_t>(),
+          .cut_L = object.value("cuts", std::vector<double>()),
           .controller = {.lambda = controller.at("lambda").get<double>(),
                          .alpha = controller.at("alpha").get<double>(),
                          .debt = controller.at("debt").get<double>(),
@@ -142,6 +146,7 @@ SavedRouting routing_of(model::Transformer& model, const budget::ControlWord& wo
           .budget = word.budget,
           .soft_mass_L = {routing.means().begin(), routing.means().end()},
           .seed = seed,
+          .cut_L = {routing.cuts().begin(), routing.cuts().end()},
           .controller = state};
 }
 

@@ -25,9 +25,12 @@ struct SavedRouting {
   double budget = 0.0;              ///< B that the controller held
   std::vector<double> soft_mass_L;  ///< k_l; follows from K and eta, for who reads the file alone
   std::uint64_t seed = 0;           ///< of the run: hash routing reads it
+  /// Mean cuts of a run under quotas, which stand in place of lambda (RoutingState::cuts); empty
+  /// where lambda holds, and in files that were written before there were quotas.
+  std::vector<double> cut_L = {};
   budget::ControllerState controller;  ///< with which a run would go on
 
-  /// What evaluation and generation run under.
+  /// What evaluation and generation run under; load_model() hands the cuts to the model itself.
   [[nodiscard]] model::RoutingControl control() const { return {.alpha = alpha, .lambda = lambda}; }
 
   friend bool operator==(const SavedRouting&, const SavedRouting&) = default;

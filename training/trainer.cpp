@@ -24,6 +24,11 @@ Trainer::Trainer(const Parts& parts)
     : parts_(parts),
       order_(parts.source.num_sequences(), parts.config.seed),
       loader_(parts.source, parts.config.lane_sequences, parts.work.compute.device()),
+      quotas_({.model = parts.model.config(),
+               .lanes = parts.config.lanes,
+               .tokens = std::int64_t{parts.config.lanes} * parts.config.lane_sequences *
+                         parts.source.sequence_length(),
+               .backend = parts.work.compute.backend()}),
       dense_(parts.model.parameters().elements(Space::dense), parts.groups.world),
       expert_(parts.model.parameters().elements(Space::expert), *parts.groups.edp),
       optimizer_(parts.optimizer, parts.model.parameters(), owned(dense_, expert_),
@@ -47,7 +52,8 @@ const StepResult& Trainer::step(std::uint32_t requests) {
   record(word, global);
   update(global);
   parts_.model.routing().set_balance(global.counts, parts_.work.compute);
-  if (parts_.governor != nullptr) result_.record_refused = parts_.governor->observe(result_.record);
+  if (has_quotas_ && !result_.was_skipped) follow_cuts();
+  observe();
   next_step_ = Step(next_step_.value + 1);
 
   parts_.work.compute.synchronize();
@@ -66,12 +72,19 @@ budget::ControlWord Trainer::agree_on_word(std::uint32_t requests) {
   parallel::broadcast_on_host(std::as_writable_bytes(std::span(&word, 1)), Rank(0),
                               parts_.groups.world, parts_.work.exchange);
   expect(word.step == next_step_, "all ranks are at the step of the control word");
+  quotas_.agree_on_bounds(word, parts_.governor, parts_.groups.world, parts_.work.exchange);
   return word;
 }
 
 void Trainer::run_lanes(const budget::ControlWord& word) {
   Stream& stream = parts_.work.compute;
   parts_.model.begin_step({.alpha = word.alpha, .lambda = word.lambda}, stream);
+  has_quotas_ = quotas_.apply_to(word);
+  if (has_quotas_) {
+    quotas_.begin_step(word, parts_.model.routing().means());
+  } else {
+    parts_.model.routing().forget_cuts();
+  }
   parts_.model.parameters().zero_gradients(stream);
   ops::fill_zero(scalars_.tensor(DType::f64, {2}), stream);
   // All ranks go through equally many rounds; one without a lane takes part with no tokens.
@@ -100,7 +113,11 @@ void Trainer::run_lane(int lane) {
   }
   parts_.model.add_loss_and_gradient(
       batch,
-      {.seed = parts_.config.seed, .step = next_step_.value, .mode = router::RouteMode::training},
+      {.seed = parts_.config.seed,
+       .step = next_step_.value,
+       .mode = router::RouteMode::training,
+       .given = {},
+       .quota_L = has_quotas_ ? quotas_.of_lane(lane) : std::span<const std::int64_t>()},
       scalars_.tensor(DType::f64, {2}).rows(0, 1), parts_.work);
   for (int layer = 0; layer < parts_.model.config().moe_layers(); ++layer) {
     const experts::MoeTraffic traffic = parts_.model.moe(layer).traffic();
@@ -162,6 +179,19 @@ void Trainer::update(const GlobalSums& global) {
   dense_.all_gather(parameters.values(Space::dense), work.reduce);
   expert_.all_gather(parameters.values(Space::expert), work.reduce);
   join(work.reduce, work.compute);
+}
+
+void Trainer::observe() {
+  if (parts_.governor == nullptr) return;
+  result_.record_refused = parts_.governor->observe(result_.record);
+  const bool misses_quotas = result_.record.in_force.mode == budget::Mode::quota && !has_quotas_;
+  if (misses_quotas) result_.record_refused = quotas_.fault();
+}
+
+void Trainer::follow_cuts() {
+  cut_L_.clear();
+  for (const router::RouteSummary& layer : result_.layers) cut_L_.push_back(layer.cut);
+  parts_.model.routing().follow_cuts(cut_L_);
 }
 
 void Trainer::record(const budget::ControlWord& word, const GlobalSums& global) {

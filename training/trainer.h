@@ -16,6 +16,7 @@
 #include "training/data/token_source.h"
 #include "training/governor.h"
 #include "training/lane_loader.h"
+#include "training/lane_quotas.h"
 #include "training/step_result.h"
 #include "training/training_config.h"
 
@@ -43,6 +44,10 @@ class Trainer {
   /// In this order, whatever W and P: every lane's gradients are sums over its tokens; they are
   /// summed over ranks; divided once by the global number of tokens; the norm is taken over owned
   /// elements; clipped; and each owner updates its range.
+  ///
+  /// Under the budget mode quota every lane runs exactly the rows that LaneQuotas gives it, so the
+  /// record's executed rows are the quota of the step; a run that cannot have quotas says so in
+  /// record_refused of every step.
   /// Once the first two steps have taken what they need, a step allocates nothing.
   /// @param requests bits of budget::Request that this process asks for; read on rank 0
   /// @return what the step did, valid until the next one
@@ -74,17 +79,22 @@ class Trainer {
   [[nodiscard]] GlobalSums sum_over_ranks();
   void update(const GlobalSums& global);
   void record(const budget::ControlWord& word, const GlobalSums& global);
+  void observe();
+  void follow_cuts();
 
   Parts parts_;
   SequenceOrder order_;
   LaneLoader loader_;
+  LaneQuotas quotas_;
   parallel::FlatShards dense_;
   parallel::FlatShards expert_;
   model::AdamwOptimizer optimizer_;
   Step next_step_;
   StepResult result_;
   std::vector<std::int64_t> lane_sequences_;
-  DeviceBuffer scalars_;  ///< f64: loss, squared norm of the gradient
+  std::vector<double> cut_L_;
+  bool has_quotas_ = false;  ///< in the step that runs
+  DeviceBuffer scalars_;     ///< f64: loss, squared norm of the gradient
   HostBuffer<std::int64_t> landed_counts_;
   HostBuffer<double> landed_sums_;
   HostBuffer<double> landed_scalars_;

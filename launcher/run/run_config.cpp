@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "budget/budget_limits.h"
 #include "experts/expert_placement.h"
@@ -32,11 +34,44 @@ void check_experts(const RunConfig& config, int world, config::Check& check) {
   }
 }
 
+/// Every total that the run will hold, with the key that it comes from.
+std::vector<std::pair<const char*, double>> all_totals(const RunConfig& config) {
+  std::vector<std::pair<const char*, double>> totals = {{"budget.total", config.total_budget()}};
+  for (const double total : config.budget.schedule.totals) {
+    totals.emplace_back("budget.schedule.totals", total);
+  }
+  return totals;
+}
+
+/// What truncation and the layers' own bounds let through.
+void check_totals(const RunConfig& config, int cap, config::Check& check) {
+  const budget::BudgetConfig& budget = config.budget;
+  const int layers = config.model.moe_layers();
+  const bool has_bounds = !budget.layer_min.empty() || !budget.layer_max.empty();
+  for (const auto& [key, total] : all_totals(config)) {
+    auto refusal = budget::refuse_budget(total, {.num_layers = layers,
+                                                 .floor = config.model.router.floor,
+                                                 .cap_sum = static_cast<double>(layers) * cap});
+    if (!refusal && has_bounds) {
+      refusal = budget::refuse_layer_bounds(total, {.num_layers = layers,
+                                                    .floor = config.model.router.floor,
+                                                    .cap = static_cast<double>(cap),
+                                                    .cost_L = budget.layer_costs,
+                                                    .least_L = budget.layer_min,
+                                                    .most_L = budget.layer_max});
+    }
+    if (refusal) check.refuse(key, *refusal);
+  }
+}
+
 void check_budget(const RunConfig& config, config::Check& check) {
   const model::ModelConfig& model = config.model;
   const router::RouterConfig& router = model.router;
   const int layers = model.moe_layers();
   const int experts = model.experts.num_experts;
+  if (config.budget.mode == budget::Mode::quota) {
+    if (const auto fault = router::quota_fault(router)) check.refuse("budget.mode", *fault);
+  }
   if (router.kind != router::RouterKind::softmoe) {
     if (router.top_k > experts) {
       check.refuse("model.router.top_k",
@@ -56,21 +91,22 @@ void check_budget(const RunConfig& config, config::Check& check) {
                  fmt::format("{} is more than the {} experts of {} layers", mass, experts, layers));
   }
   if (config.budget.mode == budget::Mode::off) return;
-  if (const auto refusal = budget::refuse_budget(config.total_budget(),
-                                                 {.num_layers = layers,
-                                                  .floor = router.floor,
-                                                  .cap_sum = static_cast<double>(layers) * cap})) {
-    check.refuse("budget.total", *refusal);
-  }
+  check_totals(config, cap, check);
 }
 
-void check_sizes(const RunConfig& config, config::Check& check) {
-  if (!config.budget.layer_costs.empty() &&
-      static_cast<int>(config.budget.layer_costs.size()) != config.model.moe_layers()) {
-    check.refuse("budget.layer_costs",
-                 fmt::format("has {} numbers for {} layers with experts",
-                             config.budget.layer_costs.size(), config.model.moe_layers()));
+bool check_sizes(const RunConfig& config, config::Check& check) {
+  const std::pair<const char*, const std::vector<double>&> lists[] = {
+      {"budget.layer_costs", config.budget.layer_costs},
+      {"budget.layer_min", config.budget.layer_min},
+      {"budget.layer_max", config.budget.layer_max}};
+  bool all_fit = true;
+  for (const auto& [key, list] : lists) {
+    if (list.empty() || std::cmp_equal(list.size(), config.model.moe_layers())) continue;
+    check.refuse(key, fmt::format("has {} numbers for {} layers with experts", list.size(),
+                                  config.model.moe_layers()));
+    all_fit = false;
   }
+  return all_fit;
 }
 
 }  // namespace
@@ -118,9 +154,9 @@ config::Loaded<RunConfig> load_run_config(const config::Source& source,
                                           std::span<const std::string> overrides, int world) {
   config::Loaded<RunConfig> loaded = config::load<RunConfig>(source, overrides);
   config::Check check(loaded.origins);
-  check_sizes(loaded.value, check);
+  const bool all_fit = check_sizes(loaded.value, check);
   check_experts(loaded.value, world, check);
-  check_budget(loaded.value, check);
+  if (all_fit) check_budget(loaded.value, check);
   check.throw_if_refused();
   return loaded;
 }

@@ -25,8 +25,8 @@ std::optional<training::Governor> make_governor(bool is_root, const RunConfig& c
                                                 budget::BudgetLink& link) {
   if (!is_root) return std::nullopt;
   return training::Governor(
-      budget::set_points_of(config.budget, {.soft_mass = config.total_budget(),
-                                            .alpha = config.model.router.temperature}),
+      budget::planned_changes(config.budget, {.soft_mass = config.total_budget(),
+                                              .alpha = config.model.router.temperature}),
       link);
 }
 

@@ -84,7 +84,7 @@ LayoutTrace run_layout(const LayoutOptions& options, parallel::Communicator& wor
       {.config = model_config, .ep = *groups.ep, .total_mass = total_mass, .seed = 42}, on.device,
       on.stream);
   budget::LocalBudgetLink link;
-  training::Governor governor({.budget = total_mass}, link);
+  training::Governor governor({.budget = total_mass, .mode = options.mode}, link);
   training::Trainer trainer({.config = training,
                              .optimizer = optimizer,
                              .model = model,

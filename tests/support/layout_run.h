@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "budget/control_word.h"
 #include "parallel/communicator.h"
 #include "tests/support/on_device.h"
 
@@ -28,6 +29,7 @@ struct LayoutOptions {
   int expert_parallel = 1;
   std::int64_t steps = 50;
   int lanes = 4;
+  budget::Mode mode = budget::Mode::servo;
 };
 
 /// Trains a small model with 8 experts on random tokens. Collective over `world`.

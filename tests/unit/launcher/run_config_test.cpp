@@ -65,6 +65,41 @@ TEST(RunConfig, RefusesCostsForAnotherNumberOfLayers) {
   EXPECT_THAT(refusal("", {"budget.layer_costs=[1, 2]"}), HasSubstr("budget.layer_costs"));
 }
 
+TEST(RunConfig, AcceptsAQuotaWithBoundsAndASchedule) {
+  EXPECT_EQ(refusal("", {"budget.mode=quota", "budget.total=8", "budget.layer_min=[1, 1, 1, 3]",
+                         "budget.layer_max=[2, 3, 4, 5]", "budget.schedule.from_steps=[100]",
+                         "budget.schedule.totals=[10]"}),
+            "");
+}
+
+TEST(RunConfig, RefusesAQuotaForRoutersThatCannotHaveOne) {
+  for (const char* kind : {"top_k", "hash"}) {
+    const std::string message =
+        refusal("", {"budget.mode=quota", std::string("model.router.kind=") + kind});
+    EXPECT_THAT(message, HasSubstr("budget.mode"));
+    EXPECT_THAT(message, HasSubstr("of the kind softmoe"));
+  }
+  EXPECT_THAT(refusal("", {"budget.mode=quota", "model.router.gate=relu"}),
+              HasSubstr("gate relu subtracts the threshold"));
+  EXPECT_EQ(refusal("", {"budget.mode=quota", "model.router.gate=renormalised"}), "");
+}
+
+TEST(RunConfig, RefusesAScheduledTotalThatTheModelCannotMeet) {
+  EXPECT_THAT(refusal("", {"budget.total=8", "budget.schedule.from_steps=[100, 200]",
+                           "budget.schedule.totals=[9, 3]"}),
+              testing::AllOf(HasSubstr("budget.schedule.totals"), HasSubstr("a budget of 3")));
+  EXPECT_THAT(refusal("", {"budget.total=8", "budget.schedule.from_steps=[100]",
+                           "budget.schedule.totals=[9]", "budget.layer_max=[2, 2, 2, 2.5]"}),
+              testing::AllOf(HasSubstr("budget.schedule.totals"), HasSubstr("4 to 8.5")));
+}
+
+TEST(RunConfig, RefusesBoundsOfLayersThatDoNotFitTheModel) {
+  EXPECT_THAT(refusal("", {"budget.layer_min=[1, 2]"}), HasSubstr("budget.layer_min"));
+  EXPECT_THAT(refusal("", {"budget.layer_max=[1, 2, 3, 4, 5]"}), HasSubstr("budget.layer_max"));
+  EXPECT_THAT(refusal("", {"budget.total=8", "budget.layer_min=[1, 1, 1, 20]"}),
+              HasSubstr("layer 3 may run from 20"));
+}
+
 TEST(RunConfig, SurvivesItsOwnResolvedDocument) {
   const std::vector<std::string> overrides = {"model.layers=6", "budget.total=11.5",
                                               "training.seed=7"};

@@ -13,8 +13,9 @@ namespace {
 LayoutTrace run_alone(const LayoutOptions& options) {
   LayoutTrace trace;
   run_ranks(1, [&](parallel::Communicator& world, OnDevice& on) {
-    trace = run_layout({.expert_parallel = 1, .steps = options.steps, .lanes = options.lanes},
-                       world, on);
+    LayoutOptions alone = options;
+    alone.expert_parallel = 1;
+    trace = run_layout(alone, world, on);
   });
   return trace;
 }
@@ -45,6 +46,24 @@ TEST(Layouts, TwoReplicasOfTwoRanksRunTheSameRun) {
 
 TEST(Layouts, FourReplicasRunTheSameRun) {
   expect_same_on(4, {.expert_parallel = 1});
+}
+
+void expect_same_quotas_on(int ranks, LayoutOptions options) {
+  options.mode = budget::Mode::quota;
+  options.steps = 10;
+  const LayoutTrace alone = run_alone(options);
+  const std::int64_t tokens = std::int64_t{options.lanes} * 2 * 16;
+  for (const std::int64_t executed : alone.executed) EXPECT_EQ(executed, 4 * tokens);
+  expect_same_on(ranks, options);
+  run_ranks(ranks, [&](parallel::Communicator& world, OnDevice& on) {
+    EXPECT_EQ(run_layout(options, world, on).executed, alone.executed);
+  });
+}
+
+TEST(Layouts, AQuotaIsTheSameOnAnyLayout) {
+  expect_same_quotas_on(2, {.expert_parallel = 2});
+  expect_same_quotas_on(4, {.expert_parallel = 2});
+  expect_same_quotas_on(4, {.expert_parallel = 4, .lanes = 3});
 }
 
 TEST(Layouts, LanesThatDoNotDivideTheRanksLeaveSomeWithoutTokens) {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "parallel/local/local_world.h"
 #include "runtime/ops/elementwise.h"
@@ -20,8 +21,10 @@ constexpr model::RoutingControl kControl{.alpha = 0.7, .lambda = 0.1};
 /// A model, a batch, and the experts that its tokens run.
 class WholeModel {
  public:
-  explicit WholeModel(const model::ModelConfig& config)
+  /// @param quota_L rows that the batch of ten tokens runs in each MoE layer; empty: no quota
+  explicit WholeModel(const model::ModelConfig& config, std::vector<std::int64_t> quota_L = {})
       : config_(config),
+        quota_L_(std::move(quota_L)),
         on_(Backend::reference),
         alone_(parallel::LocalWorld(1).communicator(Rank(0))),
         model_({.config = config_,
@@ -99,7 +102,11 @@ class WholeModel {
   }
 
   [[nodiscard]] model::StepContext context() const {
-    return {.seed = 1, .step = 2, .mode = router::RouteMode::training, .given = given_};
+    return {.seed = 1,
+            .step = 2,
+            .mode = router::RouteMode::training,
+            .given = given_,
+            .quota_L = quota_L_};
   }
 
   /// Cross-entropy and the balance terms: what the gradients are of.
@@ -117,6 +124,7 @@ class WholeModel {
   }
 
   model::ModelConfig config_;
+  std::vector<std::int64_t> quota_L_;
   OnDevice on_;
   std::unique_ptr<parallel::Communicator> alone_;
   model::Transformer model_;
@@ -184,6 +192,15 @@ TEST(GradientCheck, HoldsForTheBoxOfLayerMeans) {
   WholeModel model(config);
 
   EXPECT_GT(check_every_parameter(model), 60);
+}
+
+TEST(GradientCheck, HoldsForLayersThatRunAQuota) {
+  model::ModelConfig config = tiny_config();
+  config.router.noise_std = 0.3;
+  WholeModel model(config, {13, 27});
+
+  EXPECT_GT(check_every_parameter(model), 60);
+  EXPECT_EQ(model.executed(), 40U);
 }
 
 TEST(GradientCheck, HoldsForTheTopKBaseline) {

@@ -46,14 +46,20 @@ namespace {
 using test::OnDevice;
 using test::RoutingCase;
 
-class RouteAllocation : public ::testing::TestWithParam<RouterKind> {};
+struct Rule {
+  RouterKind kind;
+  std::optional<std::int64_t> quota = std::nullopt;
+};
+
+class RouteAllocation : public ::testing::TestWithParam<Rule> {};
 
 TEST_P(RouteAllocation, IsNoneInAStep) {
   for (const Backend backend : {Backend::cpu, Backend::reference}) {
     OnDevice device(backend, /*num_threads=*/2);
     if (device.device.schedule() != nullptr) GTEST_SKIP() << "deferred mode holds work on the heap";
     RoutingCase routing = test::normal_case(200, 40);
-    routing.config.kind = GetParam();
+    routing.config.kind = GetParam().kind;
+    routing.quota = GetParam().quota;
     routing.balance.assign(40, 0.01F);
     routing.token_ids.assign(200, 7);
     const auto arguments = test::arguments_of<float>(device, routing);
@@ -80,8 +86,8 @@ TEST_P(RouteAllocation, IsNoneInAStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, RouteAllocation,
-                         ::testing::Values(RouterKind::softmoe, RouterKind::top_k,
-                                           RouterKind::hash));
+                         ::testing::Values(Rule{RouterKind::softmoe}, Rule{RouterKind::top_k},
+                                           Rule{RouterKind::hash}, Rule{RouterKind::softmoe, 500}));
 
 }  // namespace
 }  // namespace softmoe::router

@@ -47,11 +47,7 @@ double slope(const std::function<double()>& evaluate, double& at) {
   return (above - below) / (2 * kStep);
 }
 
-TEST_P(RouteGradient, AgreesWithFiniteDifferences) {
-  // Truncation error h^2 with third derivatives of size 1 / alpha^2, and the corner of the Laplace
-  // density at b, O(h) if it is straddled.
-  constexpr double kNear = 2e-5;
-  OnDevice device;
+RoutingCase gradient_case() {
   RoutingCase routing = normal_case(/*tokens=*/6, /*experts=*/7);
   routing.gain = 1.3;
   routing.k = 1.7;
@@ -61,7 +57,13 @@ TEST_P(RouteGradient, AgreesWithFiniteDifferences) {
     routing.balance.push_back(0.25F * static_cast<float>(expert % 3));
   }
   routing.token_ids = {5, 3, 5, 8, 13, 2};
-  GetParam().change(routing.config);
+  return routing;
+}
+
+void expect_agreement(OnDevice& device, RoutingCase routing) {
+  // Truncation error h^2 with third derivatives of size 1 / alpha^2, and the corner of the Laplace
+  // density at b, O(h) if it is straddled.
+  constexpr double kNear = 2e-5;
   const Routed<double> routed(device, routing);
   std::vector<double> weights;
   for (std::size_t i = 0; i < routed.host_plan().gate.size(); ++i) {
@@ -76,6 +78,28 @@ TEST_P(RouteGradient, AgreesWithFiniteDifferences) {
   }
   EXPECT_NEAR(gradients.d_k, slope(evaluate, routing.k), kNear);
   EXPECT_NEAR(gradients.d_gain, slope(evaluate, routing.gain), kNear);
+}
+
+TEST_P(RouteGradient, AgreesWithFiniteDifferences) {
+  OnDevice device;
+  RoutingCase routing = gradient_case();
+  GetParam().change(routing.config);
+
+  expect_agreement(device, routing);
+}
+
+TEST(RouteGradientUnderAQuota, AgreesWithFiniteDifferences) {
+  OnDevice device;
+  for (const GateRule gate : {GateRule::truncated, GateRule::renormalised}) {
+    for (const std::int64_t quota : {6, 13, 24}) {  // floors alone, some, all that the caps allow
+      RoutingCase routing = gradient_case();
+      routing.config.gate = gate;
+      routing.config.cap_factor = 2.0;
+      routing.quota = quota;
+
+      expect_agreement(device, routing);
+    }
+  }
 }
 
 void raw_scores(RouterConfig& config) {

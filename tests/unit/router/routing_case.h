@@ -2,6 +2,7 @@
 
 // A layer to route, on a device, with statistics and the plan on the host.
 
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct RoutingCase {
   double k = 2.0;
   double alpha = 1.0;
   double lambda = 0.0;
+  std::optional<std::int64_t> quota = std::nullopt;
   std::vector<float> balance;
   std::vector<std::int32_t> token_ids;
   router::TokenIdentity identity;
@@ -66,7 +68,8 @@ router::RouteArguments arguments_of(OnDevice& device, const RoutingCase& routing
                   .k = routing.k,
                   .alpha = routing.alpha,
                   .lambda = routing.lambda,
-                  .balance_E = device.upload(routing.balance)},
+                  .balance_E = device.upload(routing.balance),
+                  .quota = routing.quota},
       .tokens = routing.identity,
       .mode = routing.mode};
   arguments.tokens.token_id_T = device.upload(routing.token_ids);

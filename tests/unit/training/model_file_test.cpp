@@ -91,6 +91,40 @@ TEST_F(ModelFileTest, GivesEveryTensorBackBitForBitOnAnyLayout) {
   }
 }
 
+TEST_F(ModelFileTest, HandsTheMeanCutsToTheModelOnEveryRank) {
+  on_ranks({}, {}, [&](ModelOnRanks& m) {
+    ModelInfo info = some_info();
+    info.routing.cut_L = {-0.75, 0.5};
+    save_model(parts(m), info, path_);
+  });
+
+  on_ranks({.world = 2, .expert_parallel = 2}, {.seed = 2}, [&](ModelOnRanks& m) {
+    load_model(parts(m), path_);
+    EXPECT_THAT(m.model.routing().cuts(), testing::ElementsAre(-0.75, 0.5));
+  });
+}
+
+TEST_F(ModelFileTest, WithoutMeanCutsLeavesLambdaInForce) {
+  save_on({}, path_);
+
+  on_ranks({}, {.seed = 2}, [&](ModelOnRanks& m) {
+    m.model.routing().set_cuts(std::vector<double>{1.0, 2.0});
+    load_model(parts(m), path_);
+    EXPECT_TRUE(m.model.routing().cuts().empty());
+  });
+}
+
+TEST_F(ModelFileTest, RefusesMeanCutsOfAnotherNumberOfLayers) {
+  on_ranks({}, {}, [&](ModelOnRanks& m) {
+    ModelInfo info = some_info();
+    info.routing.cut_L = {-0.75};
+    save_model(parts(m), info, path_);
+  });
+
+  expect_refused({.world = 2, .expert_parallel = 2}, path_, Kind::bad_format,
+                 HasSubstr("the mean cuts of 1 layers with experts, and the model has 2"));
+}
+
 TEST_F(ModelFileTest, IsTheSameFileForAnyLayout) {
   save_on({}, path_);
   const std::string alone = contents(path_);

@@ -31,6 +31,7 @@ ModelInfo awkward_info() {
                       .budget = 1e-300,
                       .soft_mass_L = {std::nextafter(2.0, 3.0), 5.0 / 7},
                       .seed = 0xffff'ffff'ffff'fffeULL,
+                      .cut_L = {-1.0 / 3, std::nextafter(1.0, 2.0)},
                       .controller = {.lambda = 0.7,
                                      .alpha = 2.0 / 3,
                                      .debt = -1e22,
@@ -54,6 +55,35 @@ TEST(ModelInfo, RefusesNumbersThatJsonDoesNotHave) {
   EXPECT_THAT(
       [&] { (void)to_metadata(info, {}); },
       ThrowsMessage<InvalidArgument>(AllOf(HasSubstr("controller.debt"), HasSubstr("nan"))));
+}
+
+TEST(ModelInfo, RefusesACutThatIsNotFinite) {
+  ModelInfo info = awkward_info();
+  info.routing.cut_L[1] = NAN;
+
+  EXPECT_THAT([&] { (void)to_metadata(info, {}); },
+              ThrowsMessage<InvalidArgument>(AllOf(HasSubstr("cuts"), HasSubstr("nan"))));
+}
+
+TEST(ModelInfo, ReadsFilesOfBeforeThereWereCuts) {
+  // As the program before quotas wrote it.
+  const Metadata old = {
+      {"config", "model: {}\n"},
+      {"metadata_crc32c", "1479623698"},
+      {"routing",
+       R"({"alpha":1.0,"budget":8.0,"cap_factor":4.0,"controller":{"alpha":1.0,"debt":0.0,)"
+       R"("gain":2.0,"lambda":0.5,"last_record":9},"lambda":0.5,"seed":42,"soft_mass":[2.0,2.0],)"
+       R"("threshold":0.2,"total_mass":4.0})"},
+      {"softmoe_model_version", "1"},
+      {"step", "10"},
+      {"tensor_crc32c", "{}"},
+      {"tokenizer_hash", ""},
+      {"vocabulary", "64"}};
+
+  const SavedRouting routing = parse_metadata(old, "m").info.routing;
+
+  EXPECT_TRUE(routing.cut_L.empty());
+  EXPECT_EQ(routing.lambda, 0.5);
 }
 
 TEST(ModelInfo, FindsAnyEntryThatWasChangedOrRemoved) {
@@ -86,6 +116,7 @@ TEST(ModelInfo, TakesTheRoutingOfAModelInTraining) {
   test::run_ranks(1, [](parallel::Communicator& world, test::OnDevice& on) {
     test::ModelOnRanks m(world, 1, on);
     m.model.begin_step({.alpha = 0.7, .lambda = 0.25}, on.stream);
+    m.model.routing().set_cuts(std::vector<double>{-0.5, 0.5});
     const budget::ControlWord word{.step = Step(9), .lambda = 0.25, .alpha = 0.7, .budget = 3.25};
     const budget::ControllerState state{.lambda = 0.3, .debt = 1.5, .last_record = Step(8)};
 
@@ -99,6 +130,7 @@ TEST(ModelInfo, TakesTheRoutingOfAModelInTraining) {
     EXPECT_EQ(routing.total_mass, test::kTinyMass);
     EXPECT_THAT(routing.soft_mass_L, ElementsAre(DoubleEq(1.5), DoubleEq(1.5)));
     EXPECT_EQ(routing.seed, 42U);
+    EXPECT_THAT(routing.cut_L, ElementsAre(-0.5, 0.5));
     EXPECT_EQ(routing.controller, state);
   });
 }

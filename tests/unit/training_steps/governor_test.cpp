@@ -5,7 +5,10 @@
 
 #include <limits>
 #include <map>
+#include <span>
 #include <vector>
+
+#include "runtime/base/errors.h"
 
 namespace softmoe::training {
 namespace {
@@ -171,6 +174,53 @@ TEST(Governor, ARefusedRecordSaysWhyAndMovesNothing) {
   EXPECT_THAT(*refused, testing::HasSubstr("boundary mass of layer 1"));
   EXPECT_EQ(governor.word_for(Step(1), 0).lambda, first.lambda);
   EXPECT_EQ(governor.state().last_record, Step(-1));
+}
+
+TEST(Governor, PlannedChangesTakeEffectAtTheirSteps) {
+  ScriptedLink link;
+  const std::vector<budget::SetPointChange> planned = {{Step(0), set_points()},
+                                                       {Step(2), set_points(5.0, /*revision=*/1)},
+                                                       {Step(4), set_points(3.0, /*revision=*/2)}};
+  Governor governor(planned, link);
+
+  const std::vector<ControlWord> words = run_on_budget(governor, 6);
+
+  EXPECT_THAT(budgets_of(words), ElementsAre(4.0, 4.0, 5.0, 5.0, 3.0, 3.0));
+  EXPECT_EQ(words[3].revision, 1);
+  EXPECT_EQ(words[5].revision, 2);
+}
+
+TEST(Governor, AChangeFromOutsideReplacesWhatWasPlannedAfterIt) {
+  ScriptedLink link;
+  link.deliver_at_poll(1, {.changes = {{Step(3), set_points(7.0, /*revision=*/3)}}});
+  const std::vector<budget::SetPointChange> planned = {{Step(0), set_points()},
+                                                       {Step(2), set_points(5.0, /*revision=*/1)},
+                                                       {Step(4), set_points(3.0, /*revision=*/2)}};
+  Governor governor(planned, link);
+
+  EXPECT_THAT(budgets_of(run_on_budget(governor, 6)), ElementsAre(4.0, 4.0, 5.0, 7.0, 7.0, 7.0));
+}
+
+TEST(Governor, WantsAPlanThatBeginsAtStepZero) {
+  ScriptedLink link;
+  const std::vector<budget::SetPointChange> late = {{Step(1), set_points()}};
+
+  EXPECT_THROW(Governor(std::span<const budget::SetPointChange>(), link), InvalidArgument);
+  EXPECT_THROW(Governor(std::span(late), link), InvalidArgument);
+}
+
+TEST(Governor, TellsTheSetPointsThatAWordFollows) {
+  ScriptedLink link;
+  budget::SetPoints bounded = set_points(5.0, /*revision=*/1);
+  bounded.layer_max_L = {3.0, 4.0};
+  link.deliver_at_poll(0, {.changes = {{Step(1), bounded}}});
+  Governor governor(set_points(), link);
+
+  const std::vector<ControlWord> words = run_on_budget(governor, 2);
+
+  EXPECT_EQ(words[1].revision, governor.set_points_at(Step(1)).revision);
+  EXPECT_THAT(governor.set_points_at(Step(1)).layer_max_L, ElementsAre(3.0, 4.0));
+  EXPECT_TRUE(governor.set_points_at(Step(0)).layer_max_L.empty());
 }
 
 TEST(Governor, ARunGoesOnFromTheStateItStoppedIn) {

@@ -17,6 +17,12 @@ training::TokenSource write_and_open(storage::FileSystem& files, const storage::
           plan.model.vocabulary};
 }
 
+std::vector<budget::SetPointChange> set_points_of(const RunPlan& plan) {
+  std::vector<budget::SetPointChange> changes = {{Step(0), plan.set_points}};
+  changes.insert(changes.end(), plan.later.begin(), plan.later.end());
+  return changes;
+}
+
 }  // namespace
 
 RunPlan small_plan() {
@@ -63,7 +69,7 @@ SmallRun::SmallRun(RunPlan plan, parallel::Communicator& world, Workspace& work)
               .total_mass = plan_.set_points.budget,
               .seed = plan_.training.seed},
              work.compute.device(), work.compute),
-      governor_(plan_.set_points, link_),
+      governor_(set_points_of(plan_), link_),
       trainer_({.config = plan_.training,
                 .optimizer = plan_.optimizer,
                 .model = model_,

@@ -20,6 +20,7 @@ struct RunPlan {
   training::TrainingConfig training;
   model::OptimizerConfig optimizer;
   budget::SetPoints set_points;
+  std::vector<budget::SetPointChange> later = {};  ///< planned changes of them
   std::vector<std::int32_t> tokens;
 };
 
@@ -42,6 +43,9 @@ class SmallRun {
 
   [[nodiscard]] model::Transformer& model() { return model_; }
   [[nodiscard]] training::Trainer& trainer() { return trainer_; }
+  /// The tokens that are trained on, to evaluate with.
+  [[nodiscard]] const training::TokenSource& source() const { return source_; }
+  [[nodiscard]] parallel::Groups& groups() { return groups_; }
   /// Every value of this rank's parameters.
   [[nodiscard]] std::vector<float> values(model::Space space);
 
