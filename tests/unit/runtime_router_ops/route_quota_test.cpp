@@ -158,6 +158,7 @@ TEST_P(RouteQuota, BreaksTiesByRowAndThenByColumn) {
 TEST_P(RouteQuota, TakesTwoZerosForEqual) {
   OnDevice device(GetParam());
   QuotaCase one = three_rows({1, -0.0F, -9, -9, 1, 0.0F, -9, -9, 1, -9, -9, -9});
+  one.anchor = {0, -0.0F, 0, 0, 0, 0};  // u of (0, 1) is -0, that of (1, 1) is 0
   one.num_chosen = 4;
 
   EXPECT_THAT(columns_of(one, choose(device, one)), ElementsAre("01", "0", "0"));
