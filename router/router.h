@@ -69,7 +69,6 @@ struct RouteArguments {
 /// f32;
 ///                    route_backward leaves them there. work.scratch is released
 /// @throws InvalidArgument naming the values and limits if arguments do not fit each other.
-/// @throws DeviceError for a quota on a GPU, which has no kernel for it.
 [[nodiscard]] RoutePlan route(const RouterConfig& config, const RouteArguments& arguments,
                               const RouteStatistics& statistics, Workspace& work);
 

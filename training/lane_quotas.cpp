@@ -11,14 +11,6 @@ namespace softmoe::training {
 
 namespace {
 
-std::optional<std::string> find_quota_fault(const LaneQuotas::Run& run) {
-  if (run.backend == Backend::cuda) {
-    return "there is no CUDA kernel for quotas: set budget.mode to servo, or runtime.backend to "
-           "cpu";
-  }
-  return router::quota_fault(run.model.router);
-}
-
 void take_list(const std::vector<double>& list_L, double if_empty, std::span<double> into_L) {
   if (list_L.size() == into_L.size()) {
     std::copy(list_L.begin(), list_L.end(), into_L.begin());
@@ -31,7 +23,7 @@ void take_list(const std::vector<double>& list_L, double if_empty, std::span<dou
 
 LaneQuotas::LaneQuotas(const Run& run)
     : run_(run),
-      fault_(find_quota_fault(run)),
+      fault_(router::quota_fault(run.model.router)),
       bounds_3L_(3 * static_cast<std::size_t>(run.model.moe_layers())),
       cap_L_(static_cast<std::size_t>(run.model.moe_layers())),
       lane_rows_L_(cap_L_.size()) {}

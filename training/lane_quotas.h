@@ -27,7 +27,6 @@ class LaneQuotas {
     const model::ModelConfig& model;  ///< outlives the object
     int lanes = 1;
     std::int64_t tokens = 0;  ///< T; all lanes have equally many
-    Backend backend = Backend::cpu;
   };
 
   explicit LaneQuotas(const Run& run);

@@ -27,8 +27,7 @@ Trainer::Trainer(const Parts& parts)
       quotas_({.model = parts.model.config(),
                .lanes = parts.config.lanes,
                .tokens = std::int64_t{parts.config.lanes} * parts.config.lane_sequences *
-                         parts.source.sequence_length(),
-               .backend = parts.work.compute.backend()}),
+                         parts.source.sequence_length()}),
       dense_(parts.model.parameters().elements(Space::dense), parts.groups.world),
       expert_(parts.model.parameters().elements(Space::expert), *parts.groups.edp),
       optimizer_(parts.optimizer, parts.model.parameters(), owned(dense_, expert_),

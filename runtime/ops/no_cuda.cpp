@@ -12,6 +12,7 @@
 #include "runtime/ops/route_compress.h"
 #include "runtime/ops/route_gates.h"
 #include "runtime/ops/route_measure.h"
+#include "runtime/ops/route_quota.h"
 #include "runtime/ops/route_scores.h"
 #include "runtime/ops/route_select.h"
 #include "runtime/ops/route_softmax.h"
@@ -123,6 +124,10 @@ void route_noise(const RouteNoiseArguments&, Stream&) {
 }
 
 void route_select(const RouteChoice&, View<std::uint32_t>, Arena&, Stream&) {
+  refuse();
+}
+
+void route_quota(const RouteQuotaArguments&, Arena&, Stream&) {
   refuse();
 }
 

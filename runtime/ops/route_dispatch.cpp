@@ -152,8 +152,8 @@ void route_quota(const RouteQuotaArguments& arguments, Arena& scratch, Stream& s
         arguments.num_chosen, rows, choice.at_least, choice.at_most, rows * choice.at_least,
         rows * choice.at_most));
   }
-  pick<RouteQuotaOp>(stream, {"route_quota", &reference::route_quota, &cpu::route_quota, nullptr})(
-      arguments, scratch, stream);
+  pick<RouteQuotaOp>(stream, {"route_quota", &reference::route_quota, &cpu::route_quota,
+                              &cuda::route_quota})(arguments, scratch, stream);
 }
 
 void route_hash(const RouteHashArguments& arguments, Stream& stream) {

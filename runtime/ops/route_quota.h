@@ -31,15 +31,19 @@ struct RouteQuotaArguments {
 };
 
 /// reference: sorts all pairs. cpu: a radix select over the bits of u, O(R C), the same result to
-/// the bit; f64 goes to the reference. There is no CUDA kernel.
-/// @param scratch  released before return: about 4 R C bytes (cpu)
-/// @throws InvalidArgument naming the limits if they do not hold; DeviceError on a GPU.
+/// the bit; f64 goes to the reference. cuda: the same, f32 and at most 512 columns.
+/// @param scratch  released before return: about 4 R C bytes (cpu, cuda)
+/// @throws InvalidArgument naming the limits if they do not hold.
+/// @throws DeviceError on a GPU naming the limit that a row exceeds.
 using RouteQuotaOp = void(const RouteQuotaArguments& arguments, Arena& scratch, Stream& stream);
 RouteQuotaOp route_quota;
 namespace reference {
 RouteQuotaOp route_quota;
 }
 namespace cpu {
+RouteQuotaOp route_quota;
+}
+namespace cuda {
 RouteQuotaOp route_quota;
 }
 
