@@ -11,6 +11,8 @@
 
 namespace softmoe::coordinator {
 
+struct Handlers;
+
 /// Serves one Coordinator by gRPC, and looks for hangs a few times a second, until it is destroyed.
 ///
 /// A caller is known by its certificate, by the token in its metadata, or, where the configuration
@@ -24,8 +26,11 @@ class Server {
  public:
   struct Options {
     const CoordinatorConfig& config;
-    std::string run_id;            ///< for names in certificates
-    std::optional<Tokens> tokens;  ///< needed unless TLS is given or `insecure` is set
+    std::string run_id;  ///< for names in certificates
+    std::optional<Tokens>
+        tokens;  ///< needed off loopback, unless TLS is given or `insecure` is set
+    /// A line for people when a call failed by no fault of its caller; any thread, may be empty.
+    std::function<void(const std::string& line)> log = {};
   };
 
   /// Starts to listen.
@@ -35,12 +40,18 @@ class Server {
   ///         be read or a key is readable by others, or the address is not loopback and there is
   ///         neither TLS nor a token and `insecure` is not set
   Server(Coordinator& coordinator, const Options& options);
+  /// Serves something else in a coordinator's place.
+  Server(Handlers handlers, const Options& options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// host:port with the real port.
+  /// host:port with the real port. Where it listens on every address of the machine, the host is
+  /// the machine's name.
   [[nodiscard]] const std::string& address() const;
+  /// What people must be told on every start: that callers prove nothing, or send their tokens over
+  /// a network in the clear. Empty: nothing of the kind.
+  [[nodiscard]] const std::string& warning() const;
 
   /// What endpoint.h calls in_process: a channel to this server without a network. Only for files
   /// of this folder, where gRPC is known.
