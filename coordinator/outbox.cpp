@@ -66,7 +66,9 @@ budget::LinkNews Outbox::poll() {
 
 GovernorReport Outbox::governor() const {
   const std::lock_guard lock(mutex_);
-  return {.next_step = next_step_, .changes = changes_};
+  const auto unsent = first_unsent();
+  return {.next_step = unsent == records_.end() ? next_step_ : unsent->record.step(),
+          .changes = changes_};
 }
 
 void Outbox::begin_after(Step last) {

@@ -33,7 +33,7 @@ class Outbox {
 
   // Of the line.
 
-  /// What rank 0 holds by now.
+  /// What rank 0 holds by now: the changes, and records from a step on.
   [[nodiscard]] GovernorReport governor() const;
   /// The coordinator wants the records after `last`, as far as they are there.
   void begin_after(Step last);
