@@ -75,8 +75,7 @@ void add_extension(X509* certificate, X509* issuer, int kind, const std::string&
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  const openssl::Extension extension(
-      X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()));
+  const openssl::Extension extension(X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()));
   check(extension != nullptr && X509_add_ext(certificate, extension.get(), -1) == 1, value);
 }
 
@@ -153,12 +152,13 @@ class Authority {
   [[nodiscard]] Made leaf(const std::string& file, const std::string& common_name,
                           const std::string& purposes, const std::string& names) const {
     const Key key = make_key();
-    const Certificate made = issue(common_name, days_,
-                                   {.constraints = "critical,CA:FALSE",
-                                    .key_usage = "critical,digitalSignature",
-                                    .purposes = purposes,
-                                    .names = names},
-                                   key.get(), {.certificate = certificate_.get(), .key = key_.get()});
+    const Certificate made =
+        issue(common_name, days_,
+              {.constraints = "critical,CA:FALSE",
+               .key_usage = "critical,digitalSignature",
+               .purposes = purposes,
+               .names = names},
+              key.get(), {.certificate = certificate_.get(), .key = key_.get()});
     return {.name = file, .certificate = pem_of(made.get()), .key = pem_of(key.get())};
   }
 
@@ -189,8 +189,8 @@ void check_order(const CertificateOrder& order) {
         order.run_id));
   }
   if (order.world < 1 || order.world > kMaxCertificates) {
-    throw ConfigError(fmt::format("certificates for {} ranks, must be 1 to {}", order.world,
-                                  kMaxCertificates));
+    throw ConfigError(
+        fmt::format("certificates for {} ranks, must be 1 to {}", order.world, kMaxCertificates));
   }
   if (order.days < 1 || order.days > kMaxDays)
     throw ConfigError(

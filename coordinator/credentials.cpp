@@ -101,8 +101,8 @@ std::shared_ptr<grpc::ServerCredentials> server_credentials(const TlsConfig& tls
   if (!tls.is_given()) return grpc::InsecureServerCredentials();
   require_tls_1_3();
   static_cast<void>(read(tls));
-  // Three files that are read one after the other: a renewal writes them one by one as well, and the
-  // provider keeps what it had until key and certificate fit.
+  // Three files that are read one after the other: a renewal writes them one by one as well, and
+  // the provider keeps what it had until key and certificate fit.
   const auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
       tls.key_file, tls.certificate_file, tls.ca_file, kSecondsBetweenReads);
   grpc::experimental::TlsServerCredentialsOptions options(provider);
@@ -117,9 +117,8 @@ std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const TlsConfig& t
   require_tls_1_3();
   const Pem pem = read(tls);
   // No watcher here: who calls opens a new connection, and reads the files anew, after a failure.
-  return grpc::SslCredentials({.pem_root_certs = pem.ca,
-                               .pem_private_key = pem.key,
-                               .pem_cert_chain = pem.certificate});
+  return grpc::SslCredentials(
+      {.pem_root_certs = pem.ca, .pem_private_key = pem.key, .pem_cert_chain = pem.certificate});
 }
 
 }  // namespace softmoe::coordinator

@@ -11,8 +11,8 @@
 namespace softmoe::coordinator {
 namespace {
 
-// What every new TLS context begins with. Protocols are switched off rather than a minimum set: gRPC
-// sets a minimum of its own later, and leaves these alone.
+// What every new TLS context begins with. Protocols are switched off rather than a minimum set:
+// gRPC sets a minimum of its own later, and leaves these alone.
 constexpr std::string_view kConfiguration = R"(
 softmoe = modules
 [modules]
@@ -34,9 +34,10 @@ void configure() {
                         NCONF_load_bio(configuration.get(), text.get(), &wrong_line) == 1 &&
                         CONF_modules_load(configuration.get(), "softmoe", 0) == 1;
   if (!is_taken) {
-    throw ConfigError(fmt::format("OpenSSL cannot be kept to TLS 1.3: {}; without that, "
-                                  "coordinator.tls is not used",
-                                  openssl::last_error()));
+    throw ConfigError(
+        fmt::format("OpenSSL cannot be kept to TLS 1.3: {}; without that, "
+                    "coordinator.tls is not used",
+                    openssl::last_error()));
   }
 }
 

@@ -57,19 +57,17 @@ class Certificates : public testing::Test {
   }
 
   TemporaryDirectory directory_;
-  CertificateOrder order_{.run_id = "run-7",
-                          .world = 3,
-                          .hosts = {"127.0.0.1", "node-1.cluster", "::1"},
-                          .days = 30};
+  CertificateOrder order_{
+      .run_id = "run-7", .world = 3, .hosts = {"127.0.0.1", "node-1.cluster", "::1"}, .days = 30};
 };
 
 TEST_F(Certificates, AreThereForAll) {
   storage::PosixFileSystem files;
-  EXPECT_THAT(files.list(folder()),
-              testing::ElementsAre("admin.key", "admin.pem", "ca.key", "ca.pem", "coordinator.key",
-                                   "coordinator.pem", "observer.key", "observer.pem", "rank-0.key",
-                                   "rank-0.pem", "rank-1.key", "rank-1.pem", "rank-2.key",
-                                   "rank-2.pem"));
+  EXPECT_THAT(
+      files.list(folder()),
+      testing::ElementsAre("admin.key", "admin.pem", "ca.key", "ca.pem", "coordinator.key",
+                           "coordinator.pem", "observer.key", "observer.pem", "rank-0.key",
+                           "rank-0.pem", "rank-1.key", "rank-1.pem", "rank-2.key", "rank-2.pem"));
   for (const std::string& name : files.list(folder())) {
     struct stat found = {};
     ASSERT_EQ(::stat((folder() / name).c_str(), &found), 0);
@@ -88,7 +86,8 @@ TEST_F(Certificates, SayWhatTheyAreFor) {
   EXPECT_THAT(rank, HasSubstr("prime256v1"));
   EXPECT_THAT(rank, HasSubstr("Version: 3"));
   const std::string server = words_of(folder() / "coordinator.pem");
-  EXPECT_THAT(server, HasSubstr("IP Address:127.0.0.1, DNS:node-1.cluster, IP Address:0:0:0:0:0:0:0:1"));
+  EXPECT_THAT(server,
+              HasSubstr("IP Address:127.0.0.1, DNS:node-1.cluster, IP Address:0:0:0:0:0:0:0:1"));
   EXPECT_THAT(server, HasSubstr("TLS Web Server Authentication"));
   EXPECT_THAT(server, testing::Not(HasSubstr("TLS Web Client Authentication")));
   const std::string authority = words_of(folder() / "ca.pem");

@@ -64,8 +64,7 @@ class CoordinatorTls : public testing::Test {
   void serve(const std::string& run_id) {
     config_.tls = tls_of("coordinator");
     server_ = std::make_unique<Server>(
-        fake_.handlers(),
-        Server::Options{.config = config_, .run_id = run_id, .tokens = tokens_});
+        fake_.handlers(), Server::Options{.config = config_, .run_id = run_id, .tokens = tokens_});
   }
 
   static TlsConfig tls_of(const std::string& who, const std::string& set = "run") {
@@ -205,10 +204,9 @@ TEST_F(CoordinatorTls, TurnsAwayCertificatesThatHaveExpired) {
   // A rank that would show it is told before it calls.
   const storage::Path file = *directory_ / "expired.pem";
   std::ofstream(file) << expired;
-  ControlClient client({.address = server_->address(),
-                        .tls = {.ca_file = tls.ca_file,
-                                .certificate_file = file,
-                                .key_file = tls.key_file}});
+  ControlClient client(
+      {.address = server_->address(),
+       .tls = {.ca_file = tls.ca_file, .certificate_file = file, .key_file = tls.key_file}});
   EXPECT_THAT([&] { static_cast<void>(client.status()); },
               Throws<ConfigError>(Property(&ConfigError::what, HasSubstr("expired"))));
 }
@@ -226,8 +224,8 @@ TEST_F(CoordinatorTls, TakesNoTokenInPlaceOfACertificate) {
   serve("run");
 
   const auto reply =
-      raw_call(channel_of(tls_of("observer")), path_of("MakeRequest"),
-               encode(RequestOrder{}), {{"authorization", "Bearer " + *tokens_->admin}});
+      raw_call(channel_of(tls_of("observer")), path_of("MakeRequest"), encode(RequestOrder{}),
+               {{"authorization", "Bearer " + *tokens_->admin}});
   EXPECT_EQ(reply.reason, Reason::role);
 }
 
