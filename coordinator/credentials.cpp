@@ -19,7 +19,6 @@ namespace {
 using openssl::Certificate;
 
 constexpr std::int64_t kMaxPemBytes = 1 << 20;
-constexpr unsigned kSecondsBetweenReads = 60;
 
 struct Pem {
   std::string ca;
@@ -97,14 +96,16 @@ Pem read(const TlsConfig& tls) {
 
 }  // namespace
 
-std::shared_ptr<grpc::ServerCredentials> server_credentials(const TlsConfig& tls) {
+std::shared_ptr<grpc::ServerCredentials> server_credentials(const TlsConfig& tls,
+                                                            std::chrono::seconds between_reads) {
   if (!tls.is_given()) return grpc::InsecureServerCredentials();
   require_tls_1_3();
   static_cast<void>(read(tls));
   // Three files that are read one after the other: a renewal writes them one by one as well, and
   // the provider keeps what it had until key and certificate fit.
   const auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      tls.key_file, tls.certificate_file, tls.ca_file, kSecondsBetweenReads);
+      tls.key_file, tls.certificate_file, tls.ca_file,
+      static_cast<unsigned>(between_reads.count()));
   grpc::experimental::TlsServerCredentialsOptions options(provider);
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();

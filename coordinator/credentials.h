@@ -7,6 +7,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 
+#include <chrono>
 #include <memory>
 
 #include "coordinator/coordinator_config.h"
@@ -18,7 +19,8 @@ namespace softmoe::coordinator {
 /// @throws ConfigError with the cure: a file cannot be read, is no certificate or key, the key is
 ///         readable by others or does not belong to the certificate, or the authority did not sign
 ///         it
-[[nodiscard]] std::shared_ptr<grpc::ServerCredentials> server_credentials(const TlsConfig& tls);
+[[nodiscard]] std::shared_ptr<grpc::ServerCredentials> server_credentials(
+    const TlsConfig& tls, std::chrono::seconds between_reads);
 
 /// Of a caller; the server's name is checked against its certificate.
 /// @throws ConfigError as above

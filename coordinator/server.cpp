@@ -21,7 +21,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kBetweenLooks{250};
-constexpr milliseconds kGoodbye{200};  ///< for calls in progress when the server ends
+constexpr std::chrono::seconds kBetweenReads{60};  ///< of the certificates
+constexpr milliseconds kGoodbye{200};              ///< for calls in progress when the server ends
 constexpr int kMaxThreads = 64;
 constexpr int kMaxCallsOfConnection = 64;
 constexpr int kMaxMetadataBytes = 8 << 10;
@@ -98,7 +99,7 @@ Server::Impl::Impl(Handlers handlers, const Options& options) {
   set_limits(builder, config);
   builder.RegisterCallbackGenericService(service.get());
   int port = 0;
-  builder.AddListeningPort(config.listen, server_credentials(config.tls), &port);
+  builder.AddListeningPort(config.listen, server_credentials(config.tls, kBetweenReads), &port);
   server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     throw ConfigError(fmt::format(

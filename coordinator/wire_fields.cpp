@@ -1,8 +1,10 @@
 #include "coordinator/wire_fields.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "coordinator/wire.h"
 
@@ -89,6 +91,10 @@ void protocol(std::uint32_t value) {
 }
 
 void parse(std::string_view bytes, google::protobuf::MessageLite& message) {
+  // The library would print a line for every text that is no UTF-8: whoever calls could fill a
+  // disk.
+  static std::once_flag once;
+  std::call_once(once, [] { google::protobuf::SetLogHandler(nullptr); });
   if (!std::in_range<int>(bytes.size()) ||
       !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     throw Refused(Reason::malformed,

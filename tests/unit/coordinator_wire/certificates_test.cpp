@@ -110,7 +110,7 @@ TEST_F(Certificates, HaveSerialNumbersOfTheirOwn) {
 }
 
 TEST_F(Certificates, AreGoodAsCredentials) {
-  EXPECT_NE(server_credentials(tls_of("coordinator")), nullptr);
+  EXPECT_NE(server_credentials(tls_of("coordinator"), std::chrono::seconds(60)), nullptr);
   EXPECT_NE(channel_credentials(tls_of("rank-1")), nullptr);
 }
 
@@ -144,7 +144,7 @@ TEST_F(Certificates, AreNotMadeForAnOrderWithoutSense) {
 
 TEST_F(Certificates, MustFitTogether) {
   const auto refused = [&](const TlsConfig& tls, const std::string& words) {
-    EXPECT_THAT([&] { static_cast<void>(server_credentials(tls)); },
+    EXPECT_THAT([&] { static_cast<void>(server_credentials(tls, std::chrono::seconds(60))); },
                 IsConfigError(HasSubstr(words)));
     EXPECT_THAT([&] { static_cast<void>(channel_credentials(tls)); },
                 IsConfigError(HasSubstr(words)));

@@ -8,14 +8,18 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "coordinator/certificates.h"
 #include "coordinator/control_client.h"
+#include "coordinator/credentials.h"
 #include "coordinator/openssl_handle.h"
 #include "coordinator/rank_line.h"
 #include "coordinator/server.h"
+#include "coordinator/service.h"
 #include "coordinator/wire.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/coordinator_wire/fake_coordinator.h"
@@ -243,6 +247,45 @@ TEST_F(CoordinatorTls, IsNotTakenForAnotherHost) {
 
   EXPECT_THAT([&] { static_cast<void>(client.status()); },
               Throws<CommError>(Property(&CommError::what, HasSubstr("cannot be reached"))));
+}
+
+TEST_F(CoordinatorTls, TakesUpRenewedCertificatesWhileItRuns) {
+  namespace fs = std::filesystem;
+  const fs::path served = *directory_ / "served";
+  fs::copy(*directory_ / "run", served);
+  Service service(
+      {.handlers = fake_.handlers(),
+       .gate = {.proof = Gate::Proof::certificate, .run_id = "run", .max_calls_per_second = 1000.0},
+       .max_message_bytes = 1 << 20});
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(
+      "127.0.0.1:0", server_credentials(tls_of("coordinator", "served"), std::chrono::seconds(1)),
+      &port);
+  builder.RegisterCallbackGenericService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const auto is_served = [&](const std::string& set) {
+    ControlClient client(
+        {.address = "127.0.0.1:" + std::to_string(port), .tls = tls_of("admin", set)});
+    try {
+      return client.status().term == 1;
+    } catch (const CommError&) {
+      return false;
+    }
+  };
+  EXPECT_TRUE(is_served("run"));
+  EXPECT_FALSE(is_served("other"));
+
+  for (const std::string name : {"coordinator.key", "coordinator.pem", "ca.pem"})
+    fs::copy_file(*directory_ / "other" / name, served / name,
+                  fs::copy_options::overwrite_existing);
+
+  const auto end = std::chrono::steady_clock::now() + test::patience(std::chrono::seconds(10));
+  while (!is_served("other") && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_TRUE(is_served("other"));
+  EXPECT_FALSE(is_served("run"));
+  server->Shutdown(std::chrono::system_clock::now());
 }
 
 // By a client that has nothing to do with this program.

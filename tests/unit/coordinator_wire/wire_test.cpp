@@ -254,6 +254,18 @@ TEST(WireOfTexts, TakesTheTeethOutOfControls) {
   EXPECT_EQ(decode<Farewell>(encode(farewell)).reason, "line  [2Jforged");
 }
 
+TEST(WireOfTexts, RefusesWhatIsNoTextWithoutAWord) {
+  v1::HeartbeatReply reply;
+  reply.set_verdict("xx");
+  std::string bytes = reply.SerializeAsString();
+  bytes.back() = '\xff';
+  testing::internal::CaptureStderr();
+
+  EXPECT_THAT([&] { static_cast<void>(decode<HeartbeatReply>(bytes)); },
+              IsRefused(Reason::malformed));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 // The largest blow-up there is: parts that are there and empty.
 TEST(WireOfRecords, NeedsLittleMemoryForBytesThatPretendToBeMany) {
   v1::ReportReply reply;
