@@ -46,7 +46,7 @@ struct NumberedRequest {
 
 /// What rank 0 holds when it registers; with it a coordinator without a journal starts again.
 struct GovernorReport {
-  /// The first step whose record it has not handed in: made and still kept, or not made yet.
+  /// The first step whose record has certainly not arrived: made and still kept, or not made yet.
   Step next_step;
   std::vector<budget::SetPointChange> changes;  ///< in force or waiting, ascending in revision
 };

@@ -12,6 +12,13 @@ std::int64_t newest_revision(const std::vector<budget::SetPointChange>& changes)
   return newest;
 }
 
+bool are_equal(const std::vector<budget::SetPointChange>& a,
+               const std::vector<budget::SetPointChange>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.effective_from == y.effective_from && x.set_points.revision == y.set_points.revision;
+  });
+}
+
 /// About what a record becomes on the wire.
 std::size_t bytes_of(const AuditedRecord& record) {
   return 200 + 34 * record.record.executed_L.size();
@@ -27,18 +34,17 @@ Outbox::Outbox(std::vector<budget::SetPointChange> changes, Step first_step)
 
 void Outbox::submit(const budget::StepReport& report) {
   AuditedRecord record{.record = report.record, .before = report.before};
-  // Copied ahead, so that the lock is held for moves alone. A timeline only ever grows or changes
-  // with a new revision.
-  const std::int64_t revision = newest_revision(report.timeline.changes());
+  const auto& held = report.timeline.changes();
+  const std::int64_t revision = newest_revision(held);
   const std::lock_guard lock(mutex_);
-  if (revision != newest_revision(changes_) || report.timeline.changes().size() != changes_.size())
-    changes_ = report.timeline.changes();
+  if (!are_equal(held, changes_)) changes_ = held;
   held_revision_ = std::max(held_revision_, revision);
   delivered_revision_ = std::max(delivered_revision_, revision);
   const Step step = record.record.step();
   // A process that went back to a checkpoint makes records anew.
   if (!records_.empty() && step <= records_.back().record.step()) forget_from(step);
   sent_through_ = std::min(sent_through_, Step{step.value - 1});
+  maybe_through_ = std::min(maybe_through_, Step{step.value - 1});
   next_step_ = Step{step.value + 1};
   records_.push_back(std::move(record));
   if (records_.size() <= kMaxRecords) return;
@@ -51,9 +57,9 @@ void Outbox::forget_from(Step step) {
                 [&](const AuditedRecord& record) { return record.record.step() >= step; });
 }
 
-std::deque<AuditedRecord>::const_iterator Outbox::first_unsent() const {
+std::deque<AuditedRecord>::const_iterator Outbox::first_after(Step step) const {
   return std::partition_point(records_.begin(), records_.end(), [&](const AuditedRecord& record) {
-    return record.record.step() <= sent_through_;
+    return record.record.step() <= step;
   });
 }
 
@@ -61,26 +67,28 @@ budget::LinkNews Outbox::poll() {
   const std::lock_guard lock(mutex_);
   held_revision_ = std::max(held_revision_, delivered_revision_);
   held_request_ = delivered_request_;
+  changes_.insert(changes_.end(), news_.changes.begin(), news_.changes.end());
   return std::exchange(news_, {});
 }
 
 GovernorReport Outbox::governor() const {
   const std::lock_guard lock(mutex_);
-  const auto unsent = first_unsent();
-  return {.next_step = unsent == records_.end() ? next_step_ : unsent->record.step(),
+  const auto next = first_after(std::max(sent_through_, maybe_through_));
+  return {.next_step = next == records_.end() ? next_step_ : next->record.step(),
           .changes = changes_};
 }
 
 void Outbox::begin_after(Step last) {
   const std::lock_guard lock(mutex_);
-  sent_through_ = last;
+  sent_through_ = maybe_through_ = last;
 }
 
 std::vector<AuditedRecord> Outbox::next_batch(std::size_t max_records) const {
   const std::lock_guard lock(mutex_);
   std::vector<AuditedRecord> batch;
   std::size_t bytes = 0;
-  for (auto at = first_unsent(); at != records_.end() && batch.size() < max_records; ++at) {
+  for (auto at = first_after(sent_through_); at != records_.end() && batch.size() < max_records;
+       ++at) {
     bytes += bytes_of(*at);
     if (!batch.empty() &&
         (bytes > kMaxBatchBytes || at->record.step().value != batch.back().record.step().value + 1))
@@ -97,6 +105,11 @@ void Outbox::sent(Step last, Step durable) {
     records_.pop_front();
 }
 
+void Outbox::may_have_arrived(Step last) {
+  const std::lock_guard lock(mutex_);
+  maybe_through_ = std::max(maybe_through_, last);
+}
+
 void Outbox::drop(Step step) {
   const std::lock_guard lock(mutex_);
   num_dropped_ += static_cast<std::int64_t>(std::erase_if(
@@ -105,7 +118,7 @@ void Outbox::drop(Step step) {
 
 bool Outbox::all_sent() const {
   const std::lock_guard lock(mutex_);
-  return first_unsent() == records_.end();
+  return first_after(sent_through_) == records_.end();
 }
 
 int Outbox::deliver(const RecordReply& reply) {

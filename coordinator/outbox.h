@@ -33,7 +33,8 @@ class Outbox {
 
   // Of the line.
 
-  /// What rank 0 holds by now: the changes, and records from a step on.
+  /// What rank 0 holds by now: every change that it has fetched, and the first step whose record
+  /// has certainly not arrived.
   [[nodiscard]] GovernorReport governor() const;
   /// The coordinator wants the records after `last`, as far as they are there.
   void begin_after(Step last);
@@ -42,6 +43,8 @@ class Outbox {
   [[nodiscard]] std::vector<AuditedRecord> next_batch(std::size_t max_records) const;
   /// The records up to `last` arrived, and those up to `durable` need not be kept.
   void sent(Step last, Step durable);
+  /// A report that ended with this record was sent, and whether it arrived is not known.
+  void may_have_arrived(Step last);
   /// Gives up a record: the coordinator will not have it.
   void drop(Step step);
   [[nodiscard]] bool all_sent() const;
@@ -56,15 +59,17 @@ class Outbox {
   [[nodiscard]] std::int64_t num_dropped() const;
 
  private:
-  /// The first record that has not arrived. The mutex is held.
-  [[nodiscard]] std::deque<AuditedRecord>::const_iterator first_unsent() const;
+  /// The first record after a step. The mutex is held.
+  [[nodiscard]] std::deque<AuditedRecord>::const_iterator first_after(Step step) const;
   void forget_from(Step step);
 
   mutable std::mutex mutex_;
-  std::vector<budget::SetPointChange> changes_;  ///< of the timeline at the last submit
+  /// Of the timeline at the last submit, and those that were fetched since.
+  std::vector<budget::SetPointChange> changes_;
   Step next_step_;
   std::deque<AuditedRecord> records_;  ///< ascending
   Step sent_through_{-1};              ///< records up to this one have arrived
+  Step maybe_through_{-1};             ///< and up to this one may have
   std::int64_t num_dropped_ = 0;
   budget::LinkNews news_;
   std::int64_t delivered_revision_ = 0;  ///< newest that went into news_

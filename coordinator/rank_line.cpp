@@ -90,8 +90,10 @@ struct RankLine::State {
   TimePoint heartbeat_at;
   TimePoint last_report;
   std::size_t max_records = Outbox::kMaxBatchRecords;
-  bool is_reporting = false;  ///< the call in progress is a report
-  bool is_hurried = false;    ///< a farewell does not wait for the next try
+  /// Of the report in progress: its first and last record's step; -1: it has none.
+  std::optional<std::pair<Step, Step>> reporting;
+  std::optional<Step> doubted;  ///< the step of a record that was refused once
+  bool is_hurried = false;      ///< a farewell does not wait for the next try
   std::string said;
   std::string verdict;
 
@@ -140,7 +142,7 @@ bool RankLine::State::wait_until_due() {
 }
 
 void RankLine::State::go_on() {
-  is_reporting = false;
+  reporting.reset();
   if (!is_registered) {
     register_again();
     return;
@@ -202,15 +204,17 @@ void RankLine::State::send_report() {
                       .held_revision = outbox.held_revision(),
                       .held_request = outbox.held_request()};
   last_report = Clock::now();
-  is_reporting = true;
+  const auto step_of = [](const AuditedRecord& record) { return record.record.step(); };
+  reporting = {Step{-1}, Step{-1}};
+  if (!report.records.empty())
+    reporting = {step_of(report.records.front()), step_of(report.records.back())};
   const auto reply = calls.call<RecordReply>(Method::report, report, parts.endpoint.deadline);
-  is_reporting = false;
+  const Step last = std::exchange(reporting, std::nullopt)->second;
   if (!take_in_term(reply.term)) return;
   on_answer();
   retry = kFirstRetry;
-  max_records = Outbox::kMaxBatchRecords;
-  outbox.sent(report.records.empty() ? Step{-1} : report.records.back().record.step(),
-              reply.durable);
+  max_records = std::min(2 * max_records, Outbox::kMaxBatchRecords);
+  outbox.sent(last, reply.durable);
   if (outbox.deliver(reply) > 0)
     say_once(
         fmt::format("{} sent set-points that make no sense; they are passed over", calls.peer()));
@@ -263,18 +267,22 @@ void RankLine::State::on_refused(const Refused& refused) {
     ++status.refused_calls;
     status.last_error = refused.what();
   }
-  const bool is_report = std::exchange(is_reporting, false);
+  const auto report = std::exchange(reporting, std::nullopt);
   if (refused.reason() == Reason::too_often) {
     retry_at = heartbeat_at = Clock::now() + kAfterTooOften;
     return;
   }
   say_once(fmt::format("{} refuses: {}", calls.peer(), refused.what()));
-  if (is_report && is_of_records(refused.reason())) {
-    // One of the records is at fault: they are sent one by one, and that one is given up.
-    const auto next = outbox.next_batch(1);
-    if (max_records == 1 && !next.empty()) outbox.drop(next.front().record.step());
+  if (report && report->first >= Step{0} && is_of_records(refused.reason())) {
+    // One of the records is at fault, or the coordinator knows another past than we do: we register
+    // again and send one alone, and if that is refused as well it is given up.
     max_records = 1;
-    return;
+    if (report->first == report->second && doubted == report->first) {
+      outbox.drop(report->first);
+      doubted.reset();
+      return;
+    }
+    doubted = report->first;
   }
   is_registered = false;
   retry_later();
@@ -283,7 +291,8 @@ void RankLine::State::on_refused(const Refused& refused) {
 }
 
 void RankLine::State::on_failed(const std::string& error) {
-  is_reporting = false;
+  if (const auto report = std::exchange(reporting, std::nullopt))
+    outbox.may_have_arrived(report->second);
   is_registered = false;
   retry_later();
   {

@@ -108,6 +108,34 @@ TEST_F(RecordsOfRankZero, CanBeGivenUp) {
   EXPECT_EQ(outbox_.num_dropped(), 1);
 }
 
+TEST_F(RecordsOfRankZero, BeginForACoordinatorBehindThoseThatMayHaveArrived) {
+  submit(3, 9);
+  EXPECT_EQ(outbox_.governor().next_step, Step{3});
+  outbox_.may_have_arrived(Step{5});
+
+  EXPECT_EQ(outbox_.governor().next_step, Step{6});
+  EXPECT_THAT(next(2), ElementsAre(3, 4));
+  // It says which did.
+  outbox_.begin_after(Step{4});
+  EXPECT_EQ(outbox_.governor().next_step, Step{5});
+  EXPECT_THAT(next(2), ElementsAre(5, 6));
+}
+
+TEST(RequestsForRankZero, AreDeliveredOnce) {
+  Outbox outbox({}, Step{0});
+  const RecordReply reply{.requests = {{.number = 1, .request = budget::Request::save}}};
+  outbox.deliver(reply);
+  outbox.deliver(reply);
+  EXPECT_EQ(outbox.held_request(), 0);
+  EXPECT_EQ(outbox.poll().requests, 1U);
+  EXPECT_EQ(outbox.held_request(), 1);
+
+  // A reply to a report from before the poll.
+  outbox.deliver(reply);
+
+  EXPECT_EQ(outbox.poll().requests, 0U);
+}
+
 TEST_F(RecordsOfRankZero, CarryTheSetPointsThatAreHeld) {
   const budget::SetPointChange change{.effective_from = Step{9},
                                       .set_points = {.budget = 5.0, .revision = 2}};
@@ -115,12 +143,16 @@ TEST_F(RecordsOfRankZero, CarryTheSetPointsThatAreHeld) {
   EXPECT_EQ(outbox_.held_revision(), 0);
   ASSERT_EQ(outbox_.poll().changes.size(), 1U);
   EXPECT_EQ(outbox_.held_revision(), 2);
-  EXPECT_EQ(outbox_.governor().changes.size(), 1U);
+  // Fetched is held, before the next record says so too.
+  ASSERT_EQ(outbox_.governor().changes.size(), 2U);
+  EXPECT_EQ(outbox_.governor().changes[1].effective_from, Step{9});
 
-  timeline_.add(change, Step{4});
+  // It came late, and the timeline put it off.
+  timeline_.add(change, Step{14});
   submit(3, 3);
 
-  EXPECT_EQ(outbox_.governor().changes.size(), 2U);
+  ASSERT_EQ(outbox_.governor().changes.size(), 2U);
+  EXPECT_EQ(outbox_.governor().changes[1].effective_from, Step{14});
   outbox_.deliver({.changes = {change}});
   EXPECT_THAT(outbox_.poll().changes, IsEmpty());
 }

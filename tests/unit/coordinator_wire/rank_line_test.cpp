@@ -289,7 +289,6 @@ TEST_F(Line, GivesUpARecordThatIsRefusedAndGoesOn) {
   EXPECT_THAT(fake_.steps(), testing::Not(Contains(5)));
   EXPECT_EQ(line_->status().dropped_records, 1);
   EXPECT_GE(line_->status().refused_calls, 2);
-  EXPECT_EQ(line_->status().registrations, 1);
   EXPECT_THAT(lines_.all(), Contains(HasSubstr("no sense in record 5")));
 }
 
@@ -303,6 +302,37 @@ TEST_F(Line, AsksAnewWhereToGoOnWhenItsStepsAreRefused) {
   submit(0, 9);
 
   ASSERT_TRUE(wait_for_records(10));
+}
+
+// The coordinator's own doubts about what rank 0 says it holds are no fault of a record.
+TEST_F(Line, RegistersAgainBeforeItGivesUpARecord) {
+  std::atomic<int> num_refused = 0;
+  fake_.on_report_ = [&](const RecordReport& report) {
+    if (!report.records.empty() && num_refused++ == 0)
+      throw Refused(Reason::record, "holds a revision that is not known; register again");
+  };
+  connect(0);
+  submit(0, 9);
+
+  ASSERT_TRUE(wait_for_records(10));
+  EXPECT_EQ(line_->status().dropped_records, 0);
+  EXPECT_EQ(line_->status().registrations, 2);
+}
+
+// The report arrived, and its reply did not.
+TEST_F(Line, DoesNotGoBackBehindRecordsThatMayHaveArrived) {
+  std::atomic<bool> is_slow = true;
+  fake_.on_report_ = [&](const RecordReport& report) {
+    if (!report.records.empty() && is_slow.exchange(false))
+      std::this_thread::sleep_for(test::patience(milliseconds(400)));
+  };
+  connect_to({.address = config_.listen, .deadline = test::patience(milliseconds(200))}, 0);
+  submit(0, 0);
+
+  ASSERT_TRUE(fake_.wait_for([](const auto& fake) { return fake.registrations_.size() >= 2; }));
+  EXPECT_EQ(fake_.registrations_.back().governor->next_step, Step{1});
+  submit(1, 3);
+  ASSERT_TRUE(wait_for_records(4));
 }
 
 TEST_F(Line, SaysAVerdictOnceAndThatItIsOver) {

@@ -171,9 +171,11 @@ TEST_F(CoordinatorTls, KeepsTheLinesOfOneProcessApart) {
 }
 
 TEST_F(CoordinatorTls, TurnsAwayWhoHasNoCertificate) {
-  EXPECT_FALSE(heartbeat(channel("", ""), 0).status.ok());
+  EXPECT_EQ(heartbeat(channel("", ""), 0).status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_FALSE(heartbeat(plain_channel(server_->address()), 0).status.ok());
   EXPECT_TRUE(fake_.heartbeats_.empty());
+  // The handshake was the end of it; no call was looked at.
+  EXPECT_TRUE(fake_.refusals_.empty());
 }
 
 TEST_F(CoordinatorTls, TurnsAwayCertificatesOfAnotherAuthority) {
