@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <numeric>
 #include <thread>
 
@@ -452,14 +453,18 @@ TEST_F(Line, NeverLetsTheStepWaitForACoordinatorThatDoesNotAnswer) {
 }
 
 TEST_F(Line, EndsAtOnceInTheMiddleOfACall) {
-  const SilentPort port;
-  connect_to({.address = port.address(), .deadline = seconds(600)}, 0);
-  std::this_thread::sleep_for(milliseconds(100));
+  std::atomic<bool> is_inside = false;
+  fake_.on_heartbeat_ = [&](const Heartbeat&) {
+    is_inside = true;
+    std::this_thread::sleep_for(test::patience(milliseconds(1500)));
+  };
+  connect_to({.address = config_.listen, .deadline = seconds(600)}, 1);
+  while (!is_inside) std::this_thread::yield();
   const auto begin = SteadyClock::now();
 
   line_.reset();
 
-  EXPECT_LT(SteadyClock::now() - begin, test::patience(seconds(1)));
+  EXPECT_LT(SteadyClock::now() - begin, test::patience(milliseconds(700)));
 }
 
 }  // namespace
