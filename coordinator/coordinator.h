@@ -72,7 +72,8 @@ class Coordinator {
   [[nodiscard]] Admission register_rank(const Registration& registration, TimePoint now);
   /// Refused: run, term, rank, second_owner, step (a place before the last one).
   [[nodiscard]] HeartbeatReply heartbeat(const Heartbeat& heartbeat, TimePoint now);
-  /// Refused: run, term, rank (any but 0), second_owner, step, record.
+  /// Refused: run, term, rank (any but 0), second_owner, step, record, set_points (it holds a
+  /// revision that was never issued, or a request of a number that cannot be).
   [[nodiscard]] RecordReply report(const RecordReport& report, TimePoint now);
   /// Refused: run, term, rank, second_owner.
   void farewell(const Farewell& farewell, TimePoint now);
@@ -90,7 +91,9 @@ class Coordinator {
 
   // Its server.
 
-  /// Looks for ranks that are silent or stuck. To be called a few times a second.
+  /// Looks for ranks that are silent or stuck. To be called a few times a second: time in which
+  /// nobody called anything here for half of silence_seconds was this process's own standstill, and
+  /// is held against no rank.
   void look(TimePoint now);
   /// Counts a refusal and writes its line, unless there were too many of late.
   void note_refusal(Reason reason, const std::string& message, TimePoint now);
