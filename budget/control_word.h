@@ -38,6 +38,18 @@ enum class Request : std::uint32_t {
   stop = 4,   ///< finish this step and leave; training is over
 };
 
+[[nodiscard]] constexpr std::string_view name_of(Request request) {
+  switch (request) {
+    case Request::save:
+      return "save";
+    case Request::drain:
+      return "drain";
+    case Request::stop:
+      return "stop";
+  }
+  return "?";
+}
+
 /// One step's orders: 56 bytes of one fixed layout, no padding, host byte order (all ranks run one
 /// binary on one architecture).
 struct ControlWord {

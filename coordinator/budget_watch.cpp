@@ -7,11 +7,16 @@
 #include <numeric>
 #include <utility>
 
+#include "budget/quota.h"
+
 namespace softmoe::coordinator {
 namespace {
 
 // An excursion ends when the error is back at this share of its limit.
 constexpr double kReturn = 0.5;
+
+// Beyond, a quota cannot be told to the row (budget/quota.h).
+constexpr double kMostGranted = 0x1p51;
 
 bool is_of_cost_one(const std::vector<double>& layer_cost_L) {
   return std::all_of(layer_cost_L.begin(), layer_cost_L.end(),
@@ -19,12 +24,6 @@ bool is_of_cost_one(const std::vector<double>& layer_cost_L) {
 }
 
 }  // namespace
-
-std::int64_t quota_of_steps(double budget, std::int64_t tokens, std::int64_t num_steps) {
-  // The order of the products is part of the rule: budget times tokens is rounded first.
-  const double per_step = budget * static_cast<double>(tokens);
-  return static_cast<std::int64_t>(std::floor(per_step * static_cast<double>(num_steps)));
-}
 
 void BudgetWatch::restart() {
   held_.reset();
@@ -91,16 +90,17 @@ std::optional<Finding> BudgetWatch::judge_quota(const budget::StepRecord& record
   if (set_points.mode != budget::Mode::quota || !is_of_cost_one(set_points.layer_cost_L)) {
     return std::nullopt;
   }
-  const std::int64_t step = record.step().value;
-  const std::int64_t quota = quota_of_steps(set_points.budget, record.tokens, step + 1) -
-                             quota_of_steps(set_points.budget, record.tokens, step);
+  const auto num_steps = static_cast<double>(record.step().value + 1);
+  const double granted = set_points.budget * static_cast<double>(record.tokens) * num_steps;
+  if (!(granted < kMostGranted)) return std::nullopt;
+  const std::int64_t quota = budget::quota_of_step(set_points.budget, record.step(), record.tokens);
   const std::int64_t executed =
       std::accumulate(record.executed_L.begin(), record.executed_L.end(), std::int64_t{0});
   const bool was_off = std::exchange(is_off_quota_, executed != quota);
   if (was_off || executed == quota) return std::nullopt;
-  return Finding{
-      AlarmKind::budget_missed, record.step(),
-      fmt::format("step {} executed {} rows, and its quota is exactly {}", step, executed, quota)};
+  return Finding{AlarmKind::budget_missed, record.step(),
+                 fmt::format("step {} executed {} rows, and its quota is exactly {}",
+                             record.step().value, executed, quota)};
 }
 
 std::vector<Finding> BudgetWatch::observe(const budget::StepRecord& record,

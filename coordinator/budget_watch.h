@@ -65,9 +65,4 @@ class BudgetWatch {
   bool is_off_bounds_ = false;
 };
 
-/// What all steps up to `num_steps` may execute in mode quota, with costs of 1:
-/// floor(B T num_steps).
-[[nodiscard]] std::int64_t quota_of_steps(double budget, std::int64_t tokens,
-                                          std::int64_t num_steps);
-
 }  // namespace softmoe::coordinator

@@ -218,11 +218,17 @@ std::string names_of(const std::vector<std::string>& hosts) {
 std::vector<Made> make_all(const CertificateOrder& order) {
   const Authority authority(order.run_id, order.days);
   std::vector<Made> made;
-  const auto add_client = [&](const std::string& who) {
-    const std::string name = fmt::format("{}.{}", who, order.run_id);
-    made.push_back(authority.leaf(who, name, "clientAuth", "DNS:" + name));
+  const auto name_of = [&](const std::string& who) {
+    return fmt::format("{}.{}", who, order.run_id);
   };
-  for (int rank = 0; rank < order.world; ++rank) add_client(fmt::format("rank-{}", rank));
+  const auto add_client = [&](const std::string& who) {
+    made.push_back(authority.leaf(who, name_of(who), "clientAuth", "DNS:" + name_of(who)));
+  };
+  // Rank 0 is a server too, where the coordinator is embedded.
+  made.push_back(
+      authority.leaf("rank-0", name_of("rank-0"), "clientAuth,serverAuth",
+                     fmt::format("DNS:{},{}", name_of("rank-0"), names_of(order.hosts))));
+  for (int rank = 1; rank < order.world; ++rank) add_client(fmt::format("rank-{}", rank));
   add_client("observer");
   add_client("admin");
   made.push_back(authority.leaf("coordinator", "coordinator." + order.run_id, "serverAuth",

@@ -46,7 +46,10 @@ std::shared_ptr<grpc::Channel> open_channel(const Endpoint& endpoint) {
   const grpc::ChannelArguments arguments = channel_arguments();
   if (endpoint.in_process != nullptr)
     return endpoint.in_process->impl().server->InProcessChannel(arguments);
-  return grpc::CreateCustomChannel(endpoint.address, channel_credentials(endpoint.tls), arguments);
+  std::optional<std::string> published;
+  if (!endpoint.folder.empty()) published = published_address(endpoint.folder);
+  return grpc::CreateCustomChannel(published.value_or(endpoint.address),
+                                   channel_credentials(endpoint.tls), arguments);
 }
 
 std::optional<std::string> token_of(const Endpoint& endpoint) {

@@ -113,7 +113,7 @@ bool Coordinator::State::write(const JournalEntry& entry, TimePoint now) {
 void Coordinator::State::write_or_refuse(const JournalEntry& entry, const std::string& what,
                                          TimePoint now) {
   if (write(entry, now)) return;
-  throw Refused(Reason::not_in_this_mode,
+  throw Refused(Reason::journal,
                 fmt::format("{} was not taken: the journal '{}' cannot be written, and what is not "
                             "in it could be forgotten; make room there and try again",
                             what, journal->path().string()));

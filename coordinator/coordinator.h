@@ -29,6 +29,8 @@ struct RunPlan {
   RunIdentity identity;
   budget::RecordShape shape;
   budget::ExecutionRange range;  ///< which budgets the model can meet
+  /// Why the run's router cannot split a budget into quotas, in words; nothing if it can.
+  std::optional<std::string> quota_fault = {};
   /// The set-points of the run's configuration: the initial ones at step 0, then its schedule,
   /// ascending in step and revision. At least one.
   std::vector<budget::SetPointChange> changes;

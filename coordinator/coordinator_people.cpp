@@ -2,29 +2,31 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "coordinator/coordinator_state.h"
 
 namespace softmoe::coordinator {
 namespace {
 
-std::string name_of(budget::Request request) {
-  switch (request) {
-    case budget::Request::save:
-      return "save";
-    case budget::Request::drain:
-      return "drain";
-    case budget::Request::stop:
-      return "stop";
-  }
-  throw Refused(Reason::not_in_this_mode,
-                fmt::format("{} is no request; there are save, drain and stop",
-                            static_cast<std::uint32_t>(request)));
+/// How far ahead a change is promised, for rank 0 to hear of it in time where steps are short.
+constexpr double kSecondsAhead = 0.25;
+
+/// The order with a step that rank 0 has not decided when it hears of it, if people leave it open.
+ChangeOrder with_step(ChangeOrder order, Step last_record, double step_seconds) {
+  if (order.effective_from || step_seconds <= 0.0) return order;
+  const auto ahead = static_cast<std::int64_t>(std::ceil(kSecondsAhead / step_seconds)) + 1;
+  order.effective_from = Step(last_record.value + std::max(kStepsAhead, ahead));
+  return order;
 }
 
 }  // namespace
 
 ChangeReply Coordinator::State::change(const ChangeOrder& order, TimePoint now) {
-  ChangeReply reply = set_points.draft(order, auditor.last_record(), term);
+  const Step last = auditor.last_record();
+  ChangeReply reply =
+      set_points.draft(with_step(order, last, memory.median_step_seconds()), last, term);
   write_or_refuse(ChangeEntry{reply.change}, "the change", now);
   set_points.issue(reply.change);
   const budget::SetPoints& next = reply.change.set_points;
@@ -37,7 +39,12 @@ ChangeReply Coordinator::State::change(const ChangeOrder& order, TimePoint now) 
 }
 
 NumberedRequest Coordinator::State::request(budget::Request request, TimePoint now) {
-  const std::string name = name_of(request);
+  const std::string_view name = name_of(request);
+  if (name == "?") {
+    throw Refused(Reason::not_in_this_mode,
+                  fmt::format("{} is no request; there are save, drain and stop",
+                              static_cast<std::uint32_t>(request)));
+  }
   if (const auto waiting = requests.find_waiting(request)) return *waiting;
   const NumberedRequest numbered{requests.next_number(), request};
   write_or_refuse(RequestEntry{numbered}, "the request", now);
@@ -48,7 +55,8 @@ NumberedRequest Coordinator::State::request(budget::Request request, TimePoint n
 
 BudgetStatus Coordinator::State::budget_status() const {
   BudgetStatus status;
-  const Step last = auditor.last_record();
+  // Before the first record the initial set-points hold.
+  const Step last = std::max(auditor.last_record(), Step(0));
   status.in_force = set_points.timeline().at(last);
   status.planned = set_points.planned_after(last);
   status.window_error_ratio = watch.mean_error_ratio();

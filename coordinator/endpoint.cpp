@@ -53,6 +53,7 @@ std::optional<std::string> find_token(const CoordinatorConfig& config, Role role
 Endpoint find_endpoint(const CoordinatorConfig& config, Role role) {
   Endpoint endpoint;
   endpoint.address = find_address(config);
+  if (config.address.empty()) endpoint.folder = config.folder;
   endpoint.tls = config.tls;
   if (endpoint.tls.is_given()) return endpoint;
   endpoint.token = find_token(config, role);

@@ -15,7 +15,10 @@ class Server;
 
 /// How to reach a coordinator as one role.
 struct Endpoint {
-  std::string address;                 ///< host:port; not used with `in_process`
+  std::string address;  ///< host:port; not used with `in_process`
+  /// Where the address was published, and is looked up again for every new connection: a
+  /// coordinator that was restarted may have another. Empty: the address is given.
+  std::string folder;
   const Server* in_process = nullptr;  ///< the server of this process: no network in between
   TlsConfig tls;  ///< given: TLS 1.3, the server's name is checked against the CA
   std::optional<std::string> token;

@@ -29,14 +29,20 @@ enum class Reason : std::uint8_t {
   record,            ///< counts that are negative, not finite, of the wrong length or sum
   set_points,        ///< a set-point that this run cannot hold
   not_in_this_mode,  ///< what is asked for does not exist here
+  journal,           ///< what would have to be kept cannot be written down
 };
-inline constexpr int kNumReasons = 16;
+inline constexpr int kNumReasons = 17;
 
 [[nodiscard]] constexpr std::string_view name_of(Reason reason) {
-  constexpr std::array<std::string_view, kNumReasons> names = {
-      "bad_token",  "bad_certificate", "role", "malformed", "too_large",    "too_often", "run",
-      "version",    "configuration",   "term", "rank",      "second_owner", "step",      "record",
-      "set_points", "not_in_this_mode"};
+  constexpr std::array<std::string_view, kNumReasons> names = {"bad_token",     "bad_certificate",
+                                                               "role",          "malformed",
+                                                               "too_large",     "too_often",
+                                                               "run",           "version",
+                                                               "configuration", "term",
+                                                               "rank",          "second_owner",
+                                                               "step",          "record",
+                                                               "set_points",    "not_in_this_mode",
+                                                               "journal"};
   return names[static_cast<std::size_t>(reason)];
 }
 

@@ -16,10 +16,6 @@ using budget::Temperature;
 // Room for every step of a run of 2^28, far below where adding could overflow.
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 52;
 
-double cost_of(const SetPoints& set_points, std::size_t layer) {
-  return set_points.layer_cost_L.empty() ? 1.0 : set_points.layer_cost_L[layer];
-}
-
 std::optional<std::string> find_fault_in_length(const char* what, const std::vector<double>& list_L,
                                                 int num_layers) {
   if (list_L.empty() || std::cmp_equal(list_L.size(), num_layers)) return std::nullopt;
@@ -28,30 +24,17 @@ std::optional<std::string> find_fault_in_length(const char* what, const std::vec
 }
 
 std::optional<std::string> find_fault_in_bounds(const SetPoints& set_points, const RunPlan& plan) {
-  const std::vector<double>& min_L = set_points.layer_min_L;
-  const std::vector<double>& max_L = set_points.layer_max_L;
-  const double most = plan.shape.num_experts;
-  double least_cost = 0.0;
-  double most_cost = 0.0;
-  for (std::size_t layer = 0; std::cmp_less(layer, plan.shape.num_layers); ++layer) {
-    const double low = min_L.empty() ? plan.range.floor : min_L[layer];
-    const double high = max_L.empty() ? most : max_L[layer];
-    if (!(low >= 0.0 && low <= high && high <= most)) {
-      return fmt::format(
-          "layer {} is to execute from {} to {} experts per token; give 0 <= least <= most <= {}",
-          layer, low, high, most);
-    }
-    least_cost += cost_of(set_points, layer) * low;
-    most_cost += cost_of(set_points, layer) * high;
-  }
   const bool is_weighted = !set_points.layer_cost_L.empty() && set_points.mode != budget::Mode::off;
-  const bool is_bounded = is_weighted || !min_L.empty() || !max_L.empty();
-  if (is_bounded && !(set_points.budget >= least_cost && set_points.budget <= most_cost)) {
-    return fmt::format(
-        "the layers let a cost of {} to {} per token through, and the budget is {}; change one",
-        least_cost, most_cost, set_points.budget);
+  if (!is_weighted && set_points.layer_min_L.empty() && set_points.layer_max_L.empty()) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return budget::refuse_layer_bounds(set_points.budget,
+                                     {.num_layers = plan.range.num_layers,
+                                      .floor = plan.range.floor,
+                                      .cap = plan.range.cap_sum / plan.range.num_layers,
+                                      .cost_L = set_points.layer_cost_L,
+                                      .least_L = set_points.layer_min_L,
+                                      .most_L = set_points.layer_max_L});
 }
 
 std::optional<std::string> find_fault_in_numbers(const SetPoints& set_points) {
@@ -124,6 +107,7 @@ std::optional<std::string> find_fault(const SetPoints& set_points, const RunPlan
     return fmt::format("the servo has a delay of {} steps, and this trainer one of {}",
                        set_points.gains.delay, budget::kTrainerDelay);
   }
+  if (set_points.mode == budget::Mode::quota && plan.quota_fault) return plan.quota_fault;
   const int layers = plan.shape.num_layers;
   if (auto fault = find_fault_in_length("layer_cost", set_points.layer_cost_L, layers)) {
     return fault;

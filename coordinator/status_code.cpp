@@ -27,6 +27,7 @@ constexpr std::array<grpc::StatusCode, kNumReasons> kCodes = {
     grpc::StatusCode::INVALID_ARGUMENT,     // record
     grpc::StatusCode::OUT_OF_RANGE,         // set_points
     grpc::StatusCode::FAILED_PRECONDITION,  // not_in_this_mode
+    grpc::StatusCode::UNAVAILABLE,          // journal
 };
 
 }  // namespace

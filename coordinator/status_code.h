@@ -10,6 +10,7 @@
 //   run, version, term, not_in_this_mode     FAILED_PRECONDITION
 //   rank, step, set_points                   OUT_OF_RANGE
 //   second_owner                             ALREADY_EXISTS
+//   journal                                  UNAVAILABLE
 //
 // The reason itself travels in the trailing metadata `softmoe-reason` as its number, the words as
 // the message of the status, cut at 2,000 bytes.

@@ -59,9 +59,12 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
     plan_ = router::route(*config_, arguments_, statistics, work);
     arguments_.given = nullptr;  // the plan itself is what backward needs
   }
-  // The counts travel while the rows are packed.
-  join(work.compute, work.exchange);
-  counts_.start(plan_.count_E, work.scratch, work.exchange);
+  {
+    // The counts travel while the rows are packed.
+    const PhaseScope phase(work.progress, Phase::counts, layer);
+    join(work.compute, work.exchange);
+    counts_.start(plan_.count_E, work.scratch, work.exchange);
+  }
   TensorView sent_NH;
   TensorView sent_gate_N;
   {

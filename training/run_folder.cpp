@@ -28,6 +28,7 @@ RunFolder::RunFolder(storage::FileSystem& files, const storage::Path& path)
   files.make_directories(path);
   metrics_ = files.open_to_append(metrics);
   events_ = files.open_to_append(path / "events.jsonl");
+  control_ = files.open_to_append(path / "control.jsonl");
 }
 
 void RunFolder::add_metrics(const std::string& json) {
@@ -36,6 +37,10 @@ void RunFolder::add_metrics(const std::string& json) {
 
 void RunFolder::add_event(const std::string& json) {
   append_line(*events_, json);
+}
+
+void RunFolder::add_control(const std::string& json) {
+  append_line(*control_, json);
 }
 
 void RunFolder::write(const std::string& name, const std::string& text) {

@@ -6,7 +6,7 @@
 
 namespace softmoe::training {
 
-/// The folder of one run: metrics.jsonl, events.jsonl, config.yaml, model.safetensors, exit.json.
+/// The folder of one run: metrics.jsonl, events.jsonl, control.jsonl, config.yaml, model.safetensors, exit.json.
 /// On rank 0 only.
 class RunFolder {
  public:
@@ -22,6 +22,8 @@ class RunFolder {
   void add_metrics(const std::string& json);
   /// One line of events.jsonl.
   void add_event(const std::string& json);
+  /// One line of control.jsonl.
+  void add_control(const std::string& json);
   /// A whole file, atomically.
   void write(const std::string& name, const std::string& text);
 
@@ -30,6 +32,7 @@ class RunFolder {
   storage::Path path_;
   std::unique_ptr<storage::WritableFile> metrics_;
   std::unique_ptr<storage::WritableFile> events_;
+  std::unique_ptr<storage::WritableFile> control_;
 };
 
 /// A name for a run that was given none: runs/YYYYMMDD-HHMMSS, local time.

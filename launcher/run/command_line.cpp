@@ -8,6 +8,7 @@
 
 #include "launcher/commands/command.h"
 #include "launcher/run/launch_environment.h"
+#include "launcher/run/parsed.h"
 #include "launcher/run/together.h"
 #include "parallel/mpi/mpi_session.h"
 
@@ -15,21 +16,11 @@ namespace softmoe::launcher {
 
 namespace {
 
-/// What the command line says, and what to do about it.
-struct Parsed {
-  RunOptions train;
-  EvalOptions eval;
-  GenerateOptions generate;
-  DataBuildOptions build;
-  std::string inspect_path;
-  std::function<ExitCode()> action;
-};
-
 constexpr const char* kFooter =
     "Exit codes: 0 done, 64 usage, 65 bad data, 66 input missing, 70 internal error, 73 cannot "
     "write,\n"
-    "74 input/output error, 75 saved or a peer lost: restart, 78 configuration or number of "
-    "ranks.\n";
+    "74 input/output error, 75 saved or a peer lost: restart, 77 refused by the coordinator,\n"
+    "78 configuration or number of ranks.\n";
 
 /// In words of ours: the library's own range names the largest double.
 CLI::Validator at_least_zero() {
@@ -39,17 +30,6 @@ CLI::Validator at_least_zero() {
           ""};
 }
 
-void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
-  command
-      .add_option("overrides", overrides, "key=value above the file, for instance model.layers=6")
-      ->type_name("key=value");
-}
-
-void add_world(CLI::App& command, std::optional<int>& expect_world) {
-  command.add_option("--expect-world", expect_world,
-                     "ranks there have to be; else SLURM_NTASKS, else OMPI_COMM_WORLD_SIZE");
-}
-
 void add_train(CLI::App& app, Parsed& parsed) {
   RunOptions& options = parsed.train;
   CLI::App* command = app.add_subcommand("train", "train a model");
@@ -57,6 +37,8 @@ void add_train(CLI::App& app, Parsed& parsed) {
                       "YAML file; without it the defaults hold");
   const CLI::Option* keys =
       command->add_flag("--keys")->description("print every key with default and meaning");
+  command->add_option("--replay", options.replay,
+                      "run folder: repeat that run under the words that it logged");
   add_world(*command, options.expect_world);
   add_overrides(*command, options.overrides);
   command->footer(
@@ -156,6 +138,17 @@ int run_action(const std::function<ExitCode()>& action) {
 
 }  // namespace
 
+void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
+  command
+      .add_option("overrides", overrides, "key=value above the file, for instance model.layers=6")
+      ->type_name("key=value");
+}
+
+void add_world(CLI::App& command, std::optional<int>& expect_world) {
+  command.add_option("--expect-world", expect_world,
+                     "ranks there have to be; else SLURM_NTASKS, else OMPI_COMM_WORLD_SIZE");
+}
+
 int run_program(int argc, char** argv) {
   CLI::App app(
       "softmoe trains Mixture-of-Experts language models whose tokens run a variable, budgeted "
@@ -167,6 +160,8 @@ int run_program(int argc, char** argv) {
   add_eval(app, parsed);
   add_generate(app, parsed);
   add_data(app, parsed);
+  add_coordinator(app, parsed);
+  add_ctl(app, parsed);
   app.add_subcommand("version", "version and what was built in")->callback([&parsed] {
     parsed.action = print_version;
   });

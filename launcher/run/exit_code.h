@@ -15,6 +15,7 @@ enum class ExitCode : int {
   cannot_write = 73,
   io = 74,              ///< the system failed while reading or writing
   restart = 75,         ///< saved, wants a restart: a drain, or a peer was lost
+  refused = 77,         ///< the coordinator said no: role, secret, or a set-point it cannot hold
   configuration = 78,   ///< configuration or world size
   do_not_restart = 93,  ///< would fail again: no progress, repeated non-finite steps
 };

@@ -44,18 +44,16 @@ std::vector<std::pair<const char*, double>> all_totals(const RunConfig& config) 
 }
 
 /// What truncation and the layers' own bounds let through.
-void check_totals(const RunConfig& config, int cap, config::Check& check) {
+void check_totals(const RunConfig& config, config::Check& check) {
   const budget::BudgetConfig& budget = config.budget;
-  const int layers = config.model.moe_layers();
+  const budget::ExecutionRange range = execution_range(config);
   const bool has_bounds = !budget.layer_min.empty() || !budget.layer_max.empty();
   for (const auto& [key, total] : all_totals(config)) {
-    auto refusal = budget::refuse_budget(total, {.num_layers = layers,
-                                                 .floor = config.model.router.floor,
-                                                 .cap_sum = static_cast<double>(layers) * cap});
+    auto refusal = budget::refuse_budget(total, range);
     if (!refusal && has_bounds) {
-      refusal = budget::refuse_layer_bounds(total, {.num_layers = layers,
-                                                    .floor = config.model.router.floor,
-                                                    .cap = static_cast<double>(cap),
+      refusal = budget::refuse_layer_bounds(total, {.num_layers = range.num_layers,
+                                                    .floor = range.floor,
+                                                    .cap = range.cap_sum / range.num_layers,
                                                     .cost_L = budget.layer_costs,
                                                     .least_L = budget.layer_min,
                                                     .most_L = budget.layer_max});
@@ -80,7 +78,6 @@ void check_budget(const RunConfig& config, config::Check& check) {
     return;
   }
   const double mass = config.total_mass();
-  const int cap = router::expert_cap(router, mass / layers, experts);
   if (router.layer_means == router::LayerMeans::simplex) {
     if (const auto refusal = budget::refuse_soft_mass(
             mass, {.num_layers = layers, .num_experts = experts, .cap = experts})) {
@@ -91,7 +88,7 @@ void check_budget(const RunConfig& config, config::Check& check) {
                  fmt::format("{} is more than the {} experts of {} layers", mass, experts, layers));
   }
   if (config.budget.mode == budget::Mode::off) return;
-  check_totals(config, cap, check);
+  check_totals(config, check);
 }
 
 bool check_sizes(const RunConfig& config, config::Check& check) {
@@ -125,6 +122,7 @@ void RuntimeConfig::bind(config::Reader& reader) {
 void RuntimeConfig::validate(config::Check&) const {}
 
 void FolderConfig::bind(config::Reader& reader) {
+  reader.value("id", id, "name that ranks and coordinator share; empty: the configuration's hash");
   reader.value("folder", folder, "where results go; empty: a new folder under runs/");
 }
 
@@ -136,6 +134,7 @@ void RunConfig::bind(config::Reader& reader) {
   reader.section("training", training);
   reader.section("data", data);
   reader.section("parallel", parallel);
+  reader.section("coordinator", coordinator);
   reader.section("runtime", runtime);
 }
 
@@ -148,6 +147,19 @@ double RunConfig::total_mass() const {
 
 double RunConfig::total_budget() const {
   return budget.total.value_or(total_mass());
+}
+
+budget::ExecutionRange execution_range(const RunConfig& config) {
+  const int layers = config.model.moe_layers();
+  const int cap = router::expert_cap(config.model.router, config.total_mass() / layers,
+                                     config.model.experts.num_experts);
+  return {.num_layers = layers,
+          .floor = config.model.router.floor,
+          .cap_sum = static_cast<double>(layers) * cap};
+}
+
+budget::RouterDefaults router_defaults(const RunConfig& config) {
+  return {.soft_mass = config.total_budget(), .alpha = config.model.router.temperature};
 }
 
 config::Loaded<RunConfig> load_run_config(const config::Source& source,

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "budget/budget_config.h"
+#include "budget/budget_limits.h"
+#include "coordinator/coordinator_config.h"
 #include "model/adamw_optimizer.h"
 #include "model/model_config.h"
 #include "parallel/parallel_config.h"
@@ -27,8 +29,9 @@ struct RuntimeConfig {
   void validate(config::Check& check) const;
 };
 
-/// Section `run`: where results go.
+/// Section `run`: its name, and where results go.
 struct FolderConfig {
+  std::string id;      ///< what ranks and coordinator call it; empty: a hash of the configuration
   std::string folder;  ///< empty: a new folder under runs/, named by the time
 
   void bind(config::Reader& reader);
@@ -43,6 +46,7 @@ struct RunConfig {
   training::TrainingConfig training;
   training::DataConfig data;
   parallel::ParallelConfig parallel;
+  coordinator::CoordinatorConfig coordinator;
   RuntimeConfig runtime;
 
   void bind(config::Reader& reader);
@@ -52,6 +56,11 @@ struct RunConfig {
   /// B: the realised budget summed over layers.
   [[nodiscard]] double total_budget() const;
 };
+
+/// Which budgets the model can meet.
+[[nodiscard]] budget::ExecutionRange execution_range(const RunConfig& config);
+/// What the router's section says where the budget's is silent.
+[[nodiscard]] budget::RouterDefaults router_defaults(const RunConfig& config);
 
 /// Loads a document with `key=value` overrides and checks the rules across
 /// sections: budget against floors and caps, soft mass against the simplex, experts against ranks.

@@ -24,10 +24,12 @@ StopSignals::Launch launch_of(const LaunchEnvironment& environment) {
 std::optional<training::Governor> make_governor(bool is_root, const RunConfig& config,
                                                 budget::BudgetLink& link) {
   if (!is_root) return std::nullopt;
-  return training::Governor(
-      budget::planned_changes(config.budget, {.soft_mass = config.total_budget(),
-                                              .alpha = config.model.router.temperature}),
-      link);
+  return training::Governor(budget::planned_changes(config.budget, router_defaults(config)), link);
+}
+
+std::optional<budget::ReplayLink> make_replay(std::optional<budget::ControlLog> log) {
+  if (!log) return std::nullopt;
+  return budget::ReplayLink(std::move(*log));
 }
 
 void say(const std::string& line) {
@@ -38,7 +40,8 @@ void say(const std::string& line) {
 }  // namespace
 
 TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
-                         const LaunchEnvironment& environment)
+                         const LaunchEnvironment& environment,
+                         std::optional<budget::ControlLog> replay)
     : loaded_(loaded),
       config_(loaded.value),
       session_(environment, config_),
@@ -60,6 +63,10 @@ TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
                   .work = session_.work(),
                   .lane_sequences = config_.training.lane_sequences,
                   .seed = config_.training.seed}),
+      supervision_(loaded, session_, say),
+      replay_(make_replay(std::move(replay))),
+      link_(replay_ ? *replay_ : supervision_.link(),
+            [this](const std::string& line) { folder_->add_control(line); }),
       governor_(make_governor(session_.is_root(), config_, link_)),
       trainer_({.config = config_.training,
                 .optimizer = config_.optimizer,
@@ -79,6 +86,7 @@ ExitCode TrainingRun::run() {
   const bool was_stopped = train_until_stopped();
   if (was_stopped) {
     save();
+    supervision_.farewell(coordinator::Departure::drained, "asked to save and leave");
     if (is_root()) {
       folder_->add_event(training::event_json("drained", trainer_.next_step().value, ""));
       say(fmt::format("stopped after step {}; the model is in {}", trainer_.next_step().value,
@@ -89,6 +97,7 @@ ExitCode TrainingRun::run() {
   evaluate_now(std::nullopt);
   save();
   report();
+  supervision_.farewell(coordinator::Departure::done, "all steps done");
   return ExitCode::done;
 }
 
@@ -101,6 +110,7 @@ std::optional<training::RunFolder> TrainingRun::open_folder() {
       config_.run.folder.empty() ? training::new_run_name() : config_.run.folder;
   training::RunFolder folder(files_, name);
   folder.write("config.yaml", config::resolved_yaml(loaded_));
+  supervision_.publish(folder.path());
   return folder;
 }
 
@@ -123,6 +133,7 @@ void TrainingRun::announce() {
   say(fmt::format(
       "peak of matrix products, measured: {:.0f} GFLOP/s over all ranks; results go to {}",
       rates_.peak_flops * 1e-9, folder_->path().string()));
+  say(supervision_.describe());
   folder_->add_event(training::event_json("start", 0, ""));
 }
 
@@ -132,6 +143,7 @@ bool TrainingRun::train_until_stopped() {
     const training::StepResult& result = trainer_.step(signals_.requests());
     last_word_ = result.record.in_force;
     if (is_root()) log(result);
+    if (replay_) check_replay();
     const std::int64_t done = trainer_.next_step().value;
     if (last_word_.has(budget::Request::drain) || last_word_.has(budget::Request::stop))
       return true;
@@ -143,6 +155,18 @@ bool TrainingRun::train_until_stopped() {
     if (!is_last && (is_save_due || last_word_.has(budget::Request::save))) save();
   }
   return false;
+}
+
+void TrainingRun::check_replay() {
+  together(session_, [this] {
+    if (const auto& difference = replay_->difference()) {
+      throw ConfigError(fmt::format(
+          "the replay is another run: {}. It needs the program, the configuration, the data and "
+          "the number of ranks of the logged one",
+          *difference));
+    }
+    return 0;
+  });
 }
 
 void TrainingRun::log(const training::StepResult& result) {

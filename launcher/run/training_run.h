@@ -5,10 +5,11 @@
 #include <memory>
 #include <optional>
 
-#include "budget/local_budget_link.h"
+#include "budget/control_log.h"
 #include "launcher/run/exit_code.h"
 #include "launcher/run/rank_session.h"
 #include "launcher/run/stop_signals.h"
+#include "launcher/run/supervision.h"
 #include "launcher/run/token_data.h"
 #include "runtime/storage/posix_file_system.h"
 #include "training/evaluation.h"
@@ -22,17 +23,24 @@ namespace softmoe::launcher {
 /// rank 0 writes and prints.
 class TrainingRun {
  public:
+  /// @param replay  of a logged run that is to be repeated; its coordinator is not asked again
   /// @throws ConfigError, StorageError, CommError before the first step if something is wrong
-  TrainingRun(const config::Loaded<RunConfig>& loaded, const LaunchEnvironment& environment);
+  TrainingRun(const config::Loaded<RunConfig>& loaded, const LaunchEnvironment& environment,
+              std::optional<budget::ControlLog> replay = std::nullopt);
 
-  /// @return done, or restart after a signal
+  /// @return done, or restart after a signal or when the coordinator asked for it
+  /// @throws ConfigError on all ranks if a replayed step ran under another word than logged
   ExitCode run();
+
+  /// Where this rank is; any thread may read it.
+  [[nodiscard]] const Progress& progress() { return session_.work().progress; }
 
  private:
   [[nodiscard]] std::optional<training::RunFolder> open_folder();
   void announce();
   [[nodiscard]] bool train_until_stopped();
   void log(const training::StepResult& result);
+  void check_replay();
   void evaluate_now(std::optional<std::int64_t> sequences);
   void save();
   void report();
@@ -49,7 +57,9 @@ class TrainingRun {
   TokenData data_;
   model::Transformer model_;
   training::Evaluator evaluator_;
-  budget::LocalBudgetLink link_;
+  Supervision supervision_;
+  std::optional<budget::ReplayLink> replay_;
+  budget::LoggedLink link_;
   std::optional<training::Governor> governor_;  // on rank 0
   training::Trainer trainer_;
   std::optional<training::RunFolder> folder_;  // on rank 0

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "budget/quota.h"
+
 namespace softmoe::coordinator {
 namespace {
 
@@ -102,7 +104,7 @@ TEST_F(BudgetWatchOfARun, InModeQuotaEveryStepIsExact) {
   set_points_.mode = budget::Mode::quota;
   set_points_.budget = 3.9997;  // 3999.7 rows a step
   const auto of_step = [&](std::int64_t step) {
-    return quota_of_steps(3.9997, 1000, step + 1) - quota_of_steps(3.9997, 1000, step);
+    return budget::quota_of_step(3.9997, Step(step), 1000);
   };
   std::int64_t sum = 0;
   for (int i = 0; i < 20; ++i) {

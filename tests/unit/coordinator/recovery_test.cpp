@@ -235,10 +235,9 @@ TEST(RecoveryOfAFullDisk, ChangesAndRequestsAreRefusedAndRanksGoOn) {
   run.register_at(*coordinator, at(0));
   files.fail_at(0, FaultyFileSystem::Fault::forever);
 
-  EXPECT_EQ(refusal_of([&] { (void)coordinator->change(budget_of(5.0), at(0)); }),
-            Reason::not_in_this_mode);
+  EXPECT_EQ(refusal_of([&] { (void)coordinator->change(budget_of(5.0), at(0)); }), Reason::journal);
   EXPECT_EQ(refusal_of([&] { (void)coordinator->request(budget::Request::save, at(0)); }),
-            Reason::not_in_this_mode);
+            Reason::journal);
   for (int i = 0; i < 20; ++i) {
     run.step();
     run.talk(*coordinator, at(0));

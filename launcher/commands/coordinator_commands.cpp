@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <csignal>
+
+#include "coordinator/certificates.h"
+#include "coordinator/endpoint.h"
+#include "coordinator/journal.h"
+#include "coordinator/server.h"
+#include "launcher/commands/command.h"
+#include "launcher/run/launch_environment.h"
+#include "launcher/run/run_plan.h"
+#include "runtime/storage/posix_file_system.h"
+
+namespace softmoe::launcher {
+
+namespace {
+
+using coordinator::Tokens;
+
+/// SIGINT and SIGTERM, held back from every thread that is started later, until somebody waits.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  /// @return which one came
+  [[nodiscard]] int wait() const {
+    int number = 0;
+    sigwait(&set_, &number);
+    return number;
+  }
+
+ private:
+  sigset_t set_ = {};
+};
+
+void say(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+int world_of(const CoordinatorOptions& options) {
+  const LaunchEnvironment environment = read_environment(options.expect_world, lookup_environment);
+  if (!environment.expected) {
+    throw ConfigError(
+        "the coordinator has to know how many ranks the run has: add --expect-world N");
+  }
+  return environment.world();
+}
+
+/// The tokens that the folder holds from an earlier start, or new ones.
+std::optional<Tokens> keep_tokens(const coordinator::CoordinatorConfig& config,
+                                  storage::FileSystem& files) {
+  if (config.tls.is_given() || config.insecure) return std::nullopt;
+  const storage::Path path = coordinator::token_path(config);
+  if (!files.exists(path)) coordinator::write_tokens(path, coordinator::draw_tokens());
+  return coordinator::read_tokens(path);
+}
+
+config::Loaded<RunConfig> load(const CoordinatorOptions& options, int world) {
+  config::Loaded<RunConfig> loaded =
+      load_run_config(options.config_path.empty() ? config::Source::none()
+                                                  : config::Source::file(options.config_path),
+                      options.overrides, world);
+  if (loaded.value.coordinator.folder.empty()) {
+    throw ConfigError(
+        "the coordinator needs a folder for its journal, its tokens and its address: set "
+        "coordinator.folder");
+  }
+  return loaded;
+}
+
+}  // namespace
+
+ExitCode run_coordinator(const CoordinatorOptions& options) {
+  const EndSignals signals;
+  const int world = world_of(options);
+  const config::Loaded<RunConfig> loaded = load(options, world);
+  const coordinator::CoordinatorConfig& config = loaded.value.coordinator;
+
+  storage::PosixFileSystem files;
+  files.make_directories(config.folder);
+  const coordinator::RunPlan plan = plan_of(loaded, world);
+  coordinator::Journal journal(files, config.folder);
+  coordinator::Coordinator owner({.config = config, .plan = plan, .journal = &journal, .log = say},
+                                 coordinator::Clock::now());
+  const std::optional<Tokens> tokens = keep_tokens(config, files);
+  const coordinator::Server server(
+      owner, {.config = config, .run_id = plan.identity.run_id, .tokens = tokens});
+  coordinator::publish_address(config.folder, server.address());
+  say(fmt::format("serving {} ranks at {}; folder {}", world, server.address(), config.folder));
+  if (!server.warning().empty()) say("WARNING: " + server.warning());
+  const int number = signals.wait();
+  say(fmt::format("ended by signal {}; the run goes on without", number));
+  return ExitCode::done;
+}
+
+ExitCode make_certificates(const CertificateOptions& options) {
+  coordinator::make_certificates(options.folder, {.run_id = options.run_id,
+                                                  .world = options.world,
+                                                  .hosts = options.hosts,
+                                                  .days = options.days});
+  say(fmt::format(
+      "{0}: ca.pem for everybody; coordinator.pem and .key; rank-0 to rank-{1}, observer and "
+      "admin, each .pem and .key. They hold for {2} days; keep ca.key away from the cluster.",
+      options.folder, options.world - 1, options.days));
+  return ExitCode::done;
+}
+
+}  // namespace softmoe::launcher

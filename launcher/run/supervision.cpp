@@ -1,0 +1,151 @@
+#include "launcher/run/supervision.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "budget/local_budget_link.h"
+#include "coordinator/endpoint.h"
+#include "launcher/run/run_plan.h"
+#include "launcher/run/together.h"
+#include "parallel/reduce.h"
+
+namespace softmoe::launcher {
+
+namespace {
+
+using coordinator::Endpoint;
+using coordinator::Placement;
+using coordinator::Role;
+
+constexpr std::chrono::seconds kFarewellPatience{2};
+
+std::string host_name() {
+  std::array<char, 256> name = {};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+/// The same text on every rank: rank 0's.
+std::string from_root(std::string text, RankSession& session) {
+  parallel::Communicator& world = session.world();
+  Stream& stream = session.work().exchange;
+  auto length = static_cast<std::int64_t>(text.size());
+  parallel::broadcast_on_host(std::as_writable_bytes(std::span(&length, 1)), Rank(0), world,
+                              stream);
+  text.resize(static_cast<std::size_t>(length));
+  parallel::broadcast_on_host(std::as_writable_bytes(std::span(text)), Rank(0), world, stream);
+  return text;
+}
+
+/// An address that other hosts can use in the place of one that says "any of mine".
+std::string advertised(const std::string& listening) {
+  for (const std::string_view any : {"0.0.0.0:", "[::]:"}) {
+    if (listening.starts_with(any)) return host_name() + ":" + listening.substr(any.size());
+  }
+  return listening;
+}
+
+std::string host_of(const std::string& address) {
+  return address.substr(0, address.rfind(':'));
+}
+
+/// `{rank}` in the names of certificates, so that one configuration serves all ranks.
+std::string for_rank(std::string path, Rank rank) {
+  constexpr std::string_view kPlace = "{rank}";
+  const std::size_t at = path.find(kPlace);
+  return at == std::string::npos ? path
+                                 : path.replace(at, kPlace.size(), std::to_string(rank.value));
+}
+
+std::string folder_in(const storage::Path& run_folder) {
+  return (run_folder / "coordinator").string();
+}
+
+}  // namespace
+
+Supervision::Supervision(const config::Loaded<RunConfig>& loaded, RankSession& session, Say say)
+    : say_(std::move(say)), config_(loaded.value.coordinator) {
+  const Rank rank = session.world().rank();
+  config_.tls.certificate_file = for_rank(config_.tls.certificate_file, rank);
+  config_.tls.key_file = for_rank(config_.tls.key_file, rank);
+  if (config_.placement == Placement::embedded) {
+    start_embedded(loaded, session);
+  } else if (config_.placement == Placement::standalone) {
+    connect(together(session, [&] { return coordinator::find_endpoint(config_, Role::rank); }),
+            loaded, session);
+  }
+  if (line_ == nullptr) nobody_ = std::make_unique<budget::LocalBudgetLink>();
+  link_ = line_ ? static_cast<budget::BudgetLink*>(line_.get()) : nobody_.get();
+}
+
+void Supervision::start_embedded(const config::Loaded<RunConfig>& loaded, RankSession& session) {
+  // What goes wrong on rank 0 ends all ranks; nothing has been written yet.
+  const bool started = together(session, [&] {
+    if (!session.is_root()) return false;
+    coordinator_.emplace(
+        coordinator::Coordinator::Parts{.config = config_,
+                                        .plan = plan_of(loaded, session.world().size()),
+                                        .journal = nullptr,
+                                        .log = say_},
+        coordinator::Clock::now());
+    if (!config_.tls.is_given()) tokens_ = coordinator::draw_tokens();
+    server_.emplace(
+        *coordinator_,
+        coordinator::Server::Options{
+            .config = config_, .run_id = identity_of(loaded, 1).run_id, .tokens = tokens_});
+    return true;
+  });
+  const std::string address =
+      from_root(started ? advertised(server_->address()) : std::string(), session);
+  const std::string token =
+      from_root(tokens_ && tokens_->rank ? *tokens_->rank : std::string(), session);
+  const std::string host = from_root(host_name(), session);
+  Endpoint endpoint{.address = address, .tls = config_.tls};
+  if (!token.empty()) endpoint.token = token;
+  if (started) endpoint.in_process = &*server_;
+  // A rank on another host cannot reach the loopback of rank 0's; describe() says what to do.
+  const bool is_reachable = host == host_name() || !coordinator::is_loopback(host_of(address));
+  if (is_reachable) connect(std::move(endpoint), loaded, session);
+}
+
+void Supervision::connect(Endpoint endpoint, const config::Loaded<RunConfig>& loaded,
+                          RankSession& session) {
+  const bool is_root = session.is_root();
+  const coordinator::RunPlan plan = plan_of(loaded, session.world().size());
+  line_ = std::make_unique<coordinator::RankLine>(coordinator::RankLine::Parts{
+      .endpoint = std::move(endpoint),
+      .run = plan.identity,
+      .rank = session.world().rank(),
+      .progress = session.work().progress,
+      .changes = plan.changes,
+      .first_step = Step(0),
+      .log = is_root ? say_ : Say(),
+  });
+}
+
+void Supervision::publish(const storage::Path& run_folder) {
+  if (!server_) return;
+  const std::string folder = folder_in(run_folder);
+  coordinator::publish_address(folder, advertised(server_->address()));
+  if (tokens_) coordinator::write_tokens(storage::Path(folder) / "tokens", *tokens_);
+}
+
+std::string Supervision::describe() const {
+  if (config_.placement == Placement::off) return "coordinator: none; the set-points stay";
+  if (!server_) return "coordinator: a process of its own";
+  const std::string address = advertised(server_->address());
+  return coordinator::is_loopback(host_of(address))
+             ? fmt::format(
+                   "coordinator: in rank 0, at {} for this host; ranks of other hosts send "
+                   "no heartbeats unless coordinator.listen is an address that they reach",
+                   address)
+             : fmt::format("coordinator: in rank 0, at {}", address);
+}
+
+void Supervision::farewell(coordinator::Departure departure, const std::string& reason) {
+  if (line_) line_->farewell(departure, reason, kFarewellPatience);
+}
+
+}  // namespace softmoe::launcher
