@@ -41,8 +41,7 @@ double next_alpha(const Temperature& schedule, Step step, double alpha, const So
   const bool may_move = std::abs(seen.budget_error_ratio) < kMaxBudgetErrorToMove;
   if (!may_move || softness > kSaturatedSoftness) return alpha;
 
-  const double target =
-      cosine(schedule.start_softness, schedule.end_softness, step, schedule);
+  const double target = cosine(schedule.start_softness, schedule.end_softness, step, schedule);
   const double factor = std::exp(-kRate * (softness - target));
   return std::clamp(alpha * std::clamp(factor, 1.0 - kMaxAlphaMove, 1.0 + kMaxAlphaMove),
                     schedule.floor, schedule.ceiling);

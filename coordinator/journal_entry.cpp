@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "budget/set_points_json.h"
 #include "runtime/base/errors.h"
 
 namespace softmoe::coordinator {
@@ -31,86 +32,6 @@ E enumerator(const Json& json, E last) {
                                       static_cast<std::uint64_t>(last) + 1));
   }
   return static_cast<E>(number);
-}
-
-Json list_of(const std::vector<double>& numbers) {
-  Json list = Json::array();
-  for (const double number : numbers) list.push_back(finite(number));
-  return list;
-}
-
-Json json_of(const budget::ServoGains& gains) {
-  return {{"delay", gains.delay},
-          {"newton", finite(gains.newton)},
-          {"debt", finite(gains.debt)},
-          {"max_step", finite(gains.max_step)},
-          {"max_repayment_ratio", finite(gains.max_repayment_ratio)},
-          {"gain_smoothing", finite(gains.gain_smoothing)},
-          {"min_gain_ratio", finite(gains.min_gain_ratio)}};
-}
-
-budget::ServoGains gains_of(const Json& json) {
-  return {.delay = json.at("delay").get<int>(),
-          .newton = json.at("newton").get<double>(),
-          .debt = json.at("debt").get<double>(),
-          .max_step = json.at("max_step").get<double>(),
-          .max_repayment_ratio = json.at("max_repayment_ratio").get<double>(),
-          .gain_smoothing = json.at("gain_smoothing").get<double>(),
-          .min_gain_ratio = json.at("min_gain_ratio").get<double>()};
-}
-
-Json json_of(const budget::Temperature& temperature) {
-  return {{"kind", static_cast<int>(temperature.kind)},
-          {"start", finite(temperature.start)},
-          {"end", finite(temperature.end)},
-          {"first_step", temperature.first_step},
-          {"num_steps", temperature.num_steps},
-          {"start_softness", finite(temperature.start_softness)},
-          {"end_softness", finite(temperature.end_softness)},
-          {"floor", finite(temperature.floor)},
-          {"ceiling", finite(temperature.ceiling)}};
-}
-
-budget::Temperature temperature_of(const Json& json) {
-  return {.kind = enumerator(json.at("kind"), budget::TemperatureKind::boundary_mass),
-          .start = json.at("start").get<double>(),
-          .end = json.at("end").get<double>(),
-          .first_step = json.at("first_step").get<std::int64_t>(),
-          .num_steps = json.at("num_steps").get<std::int64_t>(),
-          .start_softness = json.at("start_softness").get<double>(),
-          .end_softness = json.at("end_softness").get<double>(),
-          .floor = json.at("floor").get<double>(),
-          .ceiling = json.at("ceiling").get<double>()};
-}
-
-Json json_of(const budget::SetPoints& set_points) {
-  return {{"budget", finite(set_points.budget)},
-          {"mode", static_cast<int>(set_points.mode)},
-          {"initial_lambda", finite(set_points.initial_lambda)},
-          {"min_lambda", finite(set_points.min_lambda)},
-          {"max_lambda", finite(set_points.max_lambda)},
-          {"layer_cost", list_of(set_points.layer_cost_L)},
-          {"layer_min", list_of(set_points.layer_min_L)},
-          {"layer_max", list_of(set_points.layer_max_L)},
-          {"gains", json_of(set_points.gains)},
-          {"temperature", json_of(set_points.temperature)},
-          {"revision", set_points.revision},
-          {"term", set_points.term}};
-}
-
-budget::SetPoints set_points_of(const Json& json) {
-  return {.budget = json.at("budget").get<double>(),
-          .mode = enumerator(json.at("mode"), budget::Mode::quota),
-          .initial_lambda = json.at("initial_lambda").get<double>(),
-          .min_lambda = json.at("min_lambda").get<double>(),
-          .max_lambda = json.at("max_lambda").get<double>(),
-          .layer_cost_L = json.at("layer_cost").get<std::vector<double>>(),
-          .layer_min_L = json.at("layer_min").get<std::vector<double>>(),
-          .layer_max_L = json.at("layer_max").get<std::vector<double>>(),
-          .gains = gains_of(json.at("gains")),
-          .temperature = temperature_of(json.at("temperature")),
-          .revision = json.at("revision").get<std::int64_t>(),
-          .term = json.at("term").get<std::int64_t>()};
 }
 
 budget::Request request_of(const Json& json) {
@@ -139,7 +60,7 @@ Json json_of(const TermEntry& entry) {
 Json json_of(const ChangeEntry& entry) {
   return {{"kind", "change"},
           {"effective_from", entry.change.effective_from.value},
-          {"set_points", json_of(entry.change.set_points)}};
+          {"set_points", Json::parse(budget::json_of(entry.change.set_points))}};
 }
 
 Json json_of(const RequestEntry& entry) {
@@ -215,7 +136,7 @@ JournalEntry entry_of(const Json& json) {
   if (kind == "term") return TermEntry{json.at("term").get<std::int64_t>()};
   if (kind == "change") {
     return ChangeEntry{{.effective_from = Step(json.at("effective_from").get<std::int64_t>()),
-                        .set_points = set_points_of(json.at("set_points"))}};
+                        .set_points = budget::set_points_from_json(json.at("set_points").dump())}};
   }
   if (kind == "request") {
     return RequestEntry{{.number = json.at("number").get<std::int64_t>(),

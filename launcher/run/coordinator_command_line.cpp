@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "budget/set_points_json.h"
 #include "launcher/run/parsed.h"
 
 namespace softmoe::launcher {
@@ -77,13 +78,7 @@ void add_set_budget(CLI::App& ctl, Parsed& parsed) {
   verb->add_option("--total", order.budget, "expert executions per token, summed over layers")
       ->check(above_zero());
   verb->add_option_function<std::string>(
-          "--mode",
-          [&order](const std::string& name) {
-            for (const budget::Mode mode :
-                 {budget::Mode::servo, budget::Mode::quota, budget::Mode::off}) {
-              if (name_of(mode) == name) order.mode = mode;
-            }
-          },
+          "--mode", [&order](const std::string& name) { order.mode = budget::mode_of(name); },
           "servo, quota or off")
       ->check(CLI::IsMember({"servo", "quota", "off"}));
   verb->add_option("--layer-costs", order.layer_cost_L, "cost of a row, layer by layer")

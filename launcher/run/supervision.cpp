@@ -88,7 +88,7 @@ void Supervision::start_embedded(const config::Loaded<RunConfig>& loaded, RankSe
         coordinator::Coordinator::Parts{.config = config_,
                                         .plan = plan_of(loaded, session.world().size()),
                                         .journal = nullptr,
-                                        .log = say_},
+                                        .log = [this](const std::string& line) { pass_on(line); }},
         coordinator::Clock::now());
     if (!config_.tls.is_given()) tokens_ = coordinator::draw_tokens();
     server_.emplace(
@@ -107,6 +107,9 @@ void Supervision::start_embedded(const config::Loaded<RunConfig>& loaded, RankSe
   if (started) endpoint.in_process = &*server_;
   // A rank on another host cannot reach the loopback of rank 0's; describe() says what to do.
   const bool is_reachable = host == host_name() || !coordinator::is_loopback(host_of(address));
+  num_cut_off_ = is_reachable ? 0 : 1;
+  parallel::all_reduce_sum_on_host(std::span(&num_cut_off_, 1), session.world(),
+                                   session.work().exchange);
   if (is_reachable) connect(std::move(endpoint), loaded, session);
 }
 
@@ -126,6 +129,7 @@ void Supervision::connect(Endpoint endpoint, const config::Loaded<RunConfig>& lo
 }
 
 void Supervision::publish(const storage::Path& run_folder) {
+  has_begun_ = true;
   if (!server_) return;
   const std::string folder = folder_in(run_folder);
   coordinator::publish_address(folder, advertised(server_->address()));
@@ -135,13 +139,17 @@ void Supervision::publish(const storage::Path& run_folder) {
 std::string Supervision::describe() const {
   if (config_.placement == Placement::off) return "coordinator: none; the set-points stay";
   if (!server_) return "coordinator: a process of its own";
-  const std::string address = advertised(server_->address());
-  return coordinator::is_loopback(host_of(address))
-             ? fmt::format(
-                   "coordinator: in rank 0, at {} for this host; ranks of other hosts send "
-                   "no heartbeats unless coordinator.listen is an address that they reach",
-                   address)
-             : fmt::format("coordinator: in rank 0, at {}", address);
+  const std::string place =
+      fmt::format("coordinator: in rank 0, at {}", advertised(server_->address()));
+  if (num_cut_off_ == 0) return place;
+  return place + fmt::format(
+                     "; {} ranks are on other hosts and cannot reach it: set "
+                     "coordinator.listen to an address that they can",
+                     num_cut_off_);
+}
+
+void Supervision::pass_on(const std::string& line) const {
+  if (has_begun_) say_("coordinator: " + line);
 }
 
 void Supervision::farewell(coordinator::Departure departure, const std::string& reason) {

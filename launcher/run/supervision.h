@@ -2,6 +2,8 @@
 
 // A rank's tie to its coordinator, wherever the configuration puts that one.
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -49,7 +51,12 @@ class Supervision {
   void connect(coordinator::Endpoint endpoint, const config::Loaded<RunConfig>& loaded,
                RankSession& session);
 
+  /// What the embedded coordinator says once the run has begun; who registers is no news before.
+  void pass_on(const std::string& line) const;
+
   Say say_;
+  std::atomic<bool> has_begun_ = false;
+  std::int64_t num_cut_off_ = 0;  ///< ranks that cannot reach the embedded coordinator
   coordinator::CoordinatorConfig config_;
   std::optional<coordinator::Coordinator> coordinator_;
   std::optional<coordinator::Tokens> tokens_;
