@@ -118,7 +118,8 @@ void CoordinatorConfig::bind(config::Reader& reader) {
                "calls that one rank or one person may make");
   reader.value("max_message_bytes", max_message_bytes,
                Range{.min = 1 << 14, .max = std::int64_t{1} << 30}, "largest message accepted");
-  reader.value("memory_bytes", memory_bytes, Range{.min = 1 << 20}, "for all calls in flight");
+  reader.value("memory_bytes", memory_bytes, Range{.min = 1 << 20},
+               "for calls in flight and connections; at least 16 KiB for each rank");
 }
 
 void CoordinatorConfig::validate(config::Check& check) const {

@@ -50,7 +50,7 @@ struct CoordinatorConfig {
   int digest_every = 100;                ///< records between two digests in the journal
   double max_calls_per_second = 50.0;    ///< of one rank, or of one person
   std::int64_t max_message_bytes = 1 << 20;
-  std::int64_t memory_bytes = std::int64_t{256} << 20;  ///< for calls in flight
+  std::int64_t memory_bytes = std::int64_t{256} << 20;  ///< for calls in flight and connections
 
   void bind(config::Reader& reader);
   void validate(config::Check& check) const;

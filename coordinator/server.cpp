@@ -40,7 +40,7 @@ Gate::Proof proof_of(const Server::Options& options) {
   if (options.config.insecure || is_on_loopback(options.config)) return Gate::Proof::none;
   throw ConfigError(fmt::format(
       "coordinator.listen is {}, which other machines reach, and callers would prove nothing: set "
-      "coordinator.tls (`softmoe certificates` makes what it needs), or give tokens; "
+      "coordinator.tls (`softmoe coordinator certs` makes what it needs), or give tokens; "
       "coordinator.insecure: true does without",
       options.config.listen));
 }

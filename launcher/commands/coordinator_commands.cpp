@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <csignal>
@@ -38,6 +39,14 @@ class EndSignals {
   sigset_t set_ = {};
 };
 
+/// Every rank has a connection, and the usual limit of a shell is 1,024 files.
+void allow_many_connections() {
+  rlimit files = {};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void say(const std::string& line) {
   fmt::print("{}\n", line);
   std::fflush(stdout);
@@ -66,6 +75,14 @@ config::Loaded<RunConfig> load(const CoordinatorOptions& options, int world) {
       load_run_config(options.config_path.empty() ? config::Source::none()
                                                   : config::Source::file(options.config_path),
                       options.overrides, world);
+  // Below, gRPC drops idle connections, and heartbeats spend their time on new ones.
+  constexpr std::int64_t kBytesPerRank = 16 << 10;
+  if (loaded.value.coordinator.memory_bytes < kBytesPerRank * world) {
+    throw ConfigError(fmt::format(
+        "coordinator.memory_bytes = {} is too little for the connections of {} ranks: give at "
+        "least {}",
+        loaded.value.coordinator.memory_bytes, world, kBytesPerRank * world));
+  }
   if (loaded.value.coordinator.folder.empty()) {
     throw ConfigError(
         "the coordinator needs a folder for its journal, its tokens and its address: set "
@@ -78,6 +95,7 @@ config::Loaded<RunConfig> load(const CoordinatorOptions& options, int world) {
 
 ExitCode run_coordinator(const CoordinatorOptions& options) {
   const EndSignals signals;
+  allow_many_connections();
   const int world = world_of(options);
   const config::Loaded<RunConfig> loaded = load(options, world);
   const coordinator::CoordinatorConfig& config = loaded.value.coordinator;
