@@ -139,13 +139,15 @@ void Supervision::publish(const storage::Path& run_folder) {
 std::string Supervision::describe() const {
   if (config_.placement == Placement::off) return "coordinator: none; the set-points stay";
   if (!server_) return "coordinator: a process of its own";
-  const std::string place =
-      fmt::format("coordinator: in rank 0, at {}", advertised(server_->address()));
-  if (num_cut_off_ == 0) return place;
-  return place + fmt::format(
-                     "; {} ranks are on other hosts and cannot reach it: set "
-                     "coordinator.listen to an address that they can",
-                     num_cut_off_);
+  std::string text = fmt::format("coordinator: in rank 0, at {}", advertised(server_->address()));
+  if (num_cut_off_ > 0) {
+    text += fmt::format(
+        "; {} ranks are on other hosts and cannot reach it: set coordinator.listen to an address "
+        "that they can",
+        num_cut_off_);
+  }
+  if (!server_->warning().empty()) text += "\nWARNING: " + server_->warning();
+  return text;
 }
 
 void Supervision::pass_on(const std::string& line) const {

@@ -40,7 +40,7 @@ class Supervision {
   /// Embedded, on rank 0: puts address and tokens where `softmoe ctl RUN` finds them.
   void publish(const storage::Path& run_folder);
 
-  /// One line on where the coordinator is.
+  /// Where the coordinator is, and what people must be told about it.
   [[nodiscard]] std::string describe() const;
 
   /// Says goodbye, and waits a moment for what is still to be sent.

@@ -106,8 +106,8 @@ class Certificates : public testing::Test {
 
 TEST_F(Certificates, CarryARunAndGiveEachRoleItsCalls) {
   CoordinatorProcess coordinator(place, 2, config("coordinator"));
-  RunningProgram run(supervised_train(place, 2, "run", config("rank-{rank}")), 60s);
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  RunningProgram run(supervised_train(place, 2, "run", config("rank-{rank}")), 120s);
+  const auto deadline = std::chrono::steady_clock::now() + 90s;
   json status;
   do {
     const Ended seen = as("certs", "observer", "status", {"--json"});
@@ -141,7 +141,7 @@ TEST_F(Certificates, CarryACoordinatorThatIsEmbeddedInRankZero) {
   RunningProgram run(place.by_mpirun(2, Words{"train", "-c", "config.yaml", "run.folder=run"} +
                                             config("rank-{rank}")),
                      60s);
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  const auto deadline = std::chrono::steady_clock::now() + 90s;
   json status;
   do {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline) << status.dump(2);

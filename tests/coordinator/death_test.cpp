@@ -13,7 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
-using testing::HasSubstr;
 
 std::string undisturbed_weights(const Workplace& place, int ranks, const Words& overrides) {
   const Ended trained = place.on_ranks(
@@ -33,23 +32,24 @@ TEST(CoordinatorDeath, AtTwentyMomentsWithAnotherInItsPlaceChangesNoWeight) {
   const std::string undisturbed = undisturbed_weights(place, 2, steps);
   std::mt19937 random(20);
   auto coordinator = std::make_unique<CoordinatorProcess>(place, 2, steps);
-  RunningProgram run(supervised_train(place, 2, "run", steps), 150s);
+  RunningProgram run(supervised_train(place, 2, "run", steps), 250s);
   wait_for_step(place, 0);
 
   for (int death = 0; death < 20; ++death) {
-    std::this_thread::sleep_for(any_time_up_to(500ms, random));
+    std::this_thread::sleep_for(any_time_up_to(200ms, random));
     coordinator->kill();
-    std::this_thread::sleep_for(any_time_up_to(100ms, random));
+    std::this_thread::sleep_for(any_time_up_to(50ms, random));
     coordinator = std::make_unique<CoordinatorProcess>(place, 2, steps);
   }
-  const std::int64_t step = status_of(place).value()["last_record"];
-  wait_for_step(place, std::max<std::int64_t>(step, 0) + 10);
-  const json status = wait_for_status(
-      place, [](const json& now) { return now["audit"]["agreed"].get<std::int64_t>() > 10; });
+  const std::int64_t deaths_until = std::ssize(read_json_lines(place / "run/metrics.jsonl"));
   const Ended trained = run.wait();
+  const json status = status_of(place).value();
 
   ASSERT_EQ(trained.code, 0) << trained.output;
+  EXPECT_LT(deaths_until, 5000) << "the run ended before the last death";
   EXPECT_EQ(status["term"], 21);
+  EXPECT_EQ(status["ranks"][0]["state"], "left");
+  EXPECT_GT(status["audit"]["agreed"], 10);
   EXPECT_EQ(status["audit"]["disagreed"], 0);
   EXPECT_EQ(weights_of(place / "run/model.safetensors"), undisturbed);
 }
@@ -64,7 +64,7 @@ TEST(CoordinatorDeath, AtTwentyMomentsForGoodChangesNoWeight) {
     const std::string folder = "coordinator.folder=coordinator-" + std::to_string(death);
     const std::string name = "run-" + std::to_string(death);
     CoordinatorProcess coordinator(place, 2, steps + Words{folder});
-    RunningProgram run(supervised_train(place, 2, name, steps + Words{folder}), 60s);
+    RunningProgram run(supervised_train(place, 2, name, steps + Words{folder}), 120s);
     // From before the ranks have started to after their last step.
     std::this_thread::sleep_for(any_time_up_to(1500ms, random));
     coordinator.kill();
@@ -80,19 +80,15 @@ TEST(CoordinatorDeath, LosesNoChangeThatItHasAcknowledged) {
   const Words steps = {"training.steps=5000"};
   auto coordinator = std::make_unique<CoordinatorProcess>(place, 2, steps);
   // Before there is a run, and killed with the answer on its way.
-  const Ended early = ctl(place, "set-budget", {"--total", "3", "--at", "12", "--json"});
+  const Ended early = ctl(place, "set-budget", {"--total", "3", "--at", "200", "--json"});
   coordinator->kill();
   ASSERT_EQ(early.code, 0) << early.output;
   coordinator = std::make_unique<CoordinatorProcess>(place, 2, steps);
-  RunningProgram run(supervised_train(place, 2, "run", steps), 100s);
-  wait_for_step(place, 15);
+  RunningProgram run(supervised_train(place, 2, "run", steps), 200s);
+  wait_for_step(place, 210);
   const Ended late = ctl(place, "set-budget", {"--total", "5", "--at", "4000", "--json"});
   coordinator->kill();
   ASSERT_EQ(late.code, 0) << late.output;
-  // People are told where nobody answers.
-  const Ended nobody = ctl(place, "set-budget", {"--total", "6"});
-  EXPECT_EQ(nobody.code, 75) << nobody.output;
-  EXPECT_THAT(nobody.output, HasSubstr("cannot be reached"));
   coordinator = std::make_unique<CoordinatorProcess>(place, 2, steps);
   const Ended trained = run.wait();
 
@@ -101,8 +97,8 @@ TEST(CoordinatorDeath, LosesNoChangeThatItHasAcknowledged) {
   const auto budget_of = [&](std::size_t step) {
     return metrics.at(step)["budget_target"].get<double>();
   };
-  EXPECT_EQ(budget_of(11), 4.0);
-  EXPECT_EQ(budget_of(12), 3.0);
+  EXPECT_EQ(budget_of(199), 4.0);
+  EXPECT_EQ(budget_of(200), 3.0);
   EXPECT_EQ(budget_of(3999), 3.0);
   EXPECT_EQ(budget_of(4000), 5.0);
 }

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr auto kLongestRun = 120s;
+constexpr auto kLongestRun = 280s;
 
 }  // namespace
 
@@ -59,7 +59,7 @@ std::optional<json> status_of(const Workplace& place) {
 }
 
 json wait_for_status(const Workplace& place, const std::function<bool(const json&)>& is_wanted) {
-  const auto deadline = std::chrono::steady_clock::now() + patience(30s);
+  const auto deadline = std::chrono::steady_clock::now() + patience(90s);
   std::optional<json> status;
   while (std::chrono::steady_clock::now() < deadline) {
     status = status_of(place);

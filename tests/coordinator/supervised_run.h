@@ -42,7 +42,7 @@ class CoordinatorProcess {
 [[nodiscard]] std::optional<nlohmann::json> status_of(const Workplace& place);
 
 /// Asks for the status until `is_wanted` is true for it. @return that status
-/// Fails the test, and returns null, when it takes longer than 30 s.
+/// Fails the test, and returns null, when it takes longer than 90 s.
 [[nodiscard]] nlohmann::json wait_for_status(
     const Workplace& place, const std::function<bool(const nlohmann::json&)>& is_wanted);
 /// Until rank 0 has reported `step`.

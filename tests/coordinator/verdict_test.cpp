@@ -26,7 +26,7 @@ const Words kImpatient = {"training.steps=100000", "coordinator.heartbeat_second
 class Job {
  public:
   Job(const Workplace& place, const std::string& phase, const std::string& how)
-      : place_(place), run_(command(place, phase, how), 60s) {}
+      : place_(place), run_(command(place, phase, how), 120s) {}
   ~Job() {
     const auto status = status_of(place_);
     if (!status) return;
@@ -94,13 +94,13 @@ TEST_P(VerdictOnHangIn, NamesTheRankAndWhatItNeverEntered) {
   CoordinatorProcess coordinator(place, kRanks, kImpatient);
   const Job job(place, phase, "hang");
 
-  const json status = wait_for_status(place, [](const json& now) { return now["verdict"] != ""; });
+  const json status = wait_for_status(place, [](const json& now) { return says(now, "rank 2 "); });
 
   EXPECT_THAT(status["verdict"].get<std::string>(),
               AllOf(HasSubstr("rank 2 "), HasSubstr("from " + phase), HasSubstr("operation"),
                     HasSubstr("which rank 2 has not entered"), Not(HasSubstr("silent"))));
   EXPECT_EQ(status["ranks"][kStuck]["phase"], phase);
-  EXPECT_EQ(status["alarm_counts"]["hang"], 1);
+  EXPECT_GE(status["alarm_counts"]["hang"].get<int>(), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Phases, VerdictOnHangIn,
@@ -111,13 +111,14 @@ INSTANTIATE_TEST_SUITE_P(Phases, VerdictOnHangIn,
 TEST(Verdict, NamesARankThatWasStoppedAndTakesItBackWhenItGoesOn) {
   const Workplace place;
   CoordinatorProcess coordinator(place, kRanks, kImpatient);
-  RunningProgram run(supervised_train(place, kRanks, "run", kImpatient), 100s);
+  RunningProgram run(supervised_train(place, kRanks, "run", kImpatient), 200s);
   const json before = wait_for_step(place, 5);
   const pid_t stopped = before["ranks"][kStuck]["process_id"];
   ASSERT_GT(stopped, 0);
 
   ASSERT_EQ(::kill(stopped, SIGSTOP), 0);
-  const json status = wait_for_status(place, [](const json& now) { return now["verdict"] != ""; });
+  const json status = wait_for_status(
+      place, [](const json& now) { return says(now, "rank 2 ") && says(now, "silent"); });
   ASSERT_EQ(::kill(stopped, SIGCONT), 0);
   const json after = wait_for_status(place, [](const json& now) { return now["verdict"] == ""; });
   EXPECT_EQ(ctl(place, "drain", {"--yes"}).code, 0);
