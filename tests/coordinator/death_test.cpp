@@ -15,8 +15,10 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 
 std::string undisturbed_weights(const Workplace& place, int ranks, const Words& overrides) {
-  const Ended trained = place.on_ranks(
-      ranks, Words{"train", "-c", "config.yaml", "run.folder=undisturbed"} + overrides);
+  const Ended trained = run_program(
+      place.by_mpirun(ranks,
+                      Words{"train", "-c", "config.yaml", "run.folder=undisturbed"} + overrides),
+      250s);
   EXPECT_EQ(trained.code, 0) << trained.output;
   return weights_of(place / "undisturbed/model.safetensors");
 }

@@ -22,6 +22,13 @@ constexpr int kStuck = 2;
 const Words kImpatient = {"training.steps=100000", "coordinator.heartbeat_seconds=0.1",
                           "coordinator.silence_seconds=1", "coordinator.stall_seconds=1"};
 
+/// The same for a run that goes through `phase` at all.
+Words impatient(const std::string& phase) {
+  if (phase == "feed_forward") return kImpatient + Words{"model.dense_layers=1"};
+  if (phase == "storage") return kImpatient + Words{"training.save_every=1"};
+  return kImpatient;
+}
+
 /// Ends what a stopped rank keeps: it would never leave by itself.
 class Job {
  public:
@@ -41,7 +48,7 @@ class Job {
 
  private:
   static Command command(const Workplace& place, const std::string& phase, const std::string& how) {
-    Command job = supervised_train(place, kRanks, "run-" + phase + how, kImpatient);
+    Command job = supervised_train(place, kRanks, "run-" + phase + how, impatient(phase));
     // Ours in the place of `softmoe train -c config.yaml`.
     const auto program = std::find(job.words.begin(), job.words.end(), SOFTMOE_PROGRAM);
     *program = SOFTMOE_STOPPING_RANK;
@@ -65,7 +72,7 @@ class VerdictOnStopIn : public testing::TestWithParam<Phase> {};
 TEST_P(VerdictOnStopIn, NamesTheRankAndWhereItWasLastSeen) {
   const std::string phase(name_of(GetParam()));
   const Workplace place;
-  CoordinatorProcess coordinator(place, kRanks, kImpatient);
+  CoordinatorProcess coordinator(place, kRanks, impatient(phase));
   const Job job(place, phase, "stop");
 
   const json status = wait_for_status(
@@ -81,8 +88,9 @@ TEST_P(VerdictOnStopIn, NamesTheRankAndWhereItWasLastSeen) {
 INSTANTIATE_TEST_SUITE_P(Phases, VerdictOnStopIn,
                          testing::Values(Phase::data, Phase::embedding, Phase::attention,
                                          Phase::router, Phase::pack, Phase::counts, Phase::dispatch,
-                                         Phase::experts, Phase::combine, Phase::loss, Phase::reduce,
-                                         Phase::optimizer, Phase::gather),
+                                         Phase::experts, Phase::combine, Phase::feed_forward,
+                                         Phase::loss, Phase::reduce, Phase::optimizer,
+                                         Phase::gather, Phase::storage),
                          kNameOfPhase);
 
 // Inside an exchange nobody can tell from outside who of those that have entered it hangs.
