@@ -3,26 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/base/errors.h"
-#include "runtime/config/check.h"
 #include "runtime/config/load.h"
+#include "tests/support/config_refusals.h"
 
 namespace softmoe::coordinator {
 namespace {
 
 using ::testing::HasSubstr;
-
-/// What the user reads about a configuration; empty if it is accepted.
-std::string refusals(const auto& config) {
-  config::Check check;
-  config.validate(check);
-  try {
-    check.throw_if_refused();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST(CoordinatorConfig, TheDefaultsAreAccepted) {
   EXPECT_EQ(refusals(CoordinatorConfig{}), "");
