@@ -39,14 +39,6 @@ std::string from_root(std::string text, RankSession& session) {
   return text;
 }
 
-/// An address that other hosts can use in the place of one that says "any of mine".
-std::string advertised(const std::string& listening) {
-  for (const std::string_view any : {"0.0.0.0:", "[::]:"}) {
-    if (listening.starts_with(any)) return host_name() + ":" + listening.substr(any.size());
-  }
-  return listening;
-}
-
 std::string host_of(const std::string& address) {
   return address.substr(0, address.rfind(':'));
 }
@@ -97,8 +89,7 @@ void Supervision::start_embedded(const config::Loaded<RunConfig>& loaded, RankSe
             .config = config_, .run_id = identity_of(loaded, 1).run_id, .tokens = tokens_});
     return true;
   });
-  const std::string address =
-      from_root(started ? advertised(server_->address()) : std::string(), session);
+  const std::string address = from_root(started ? server_->address() : std::string(), session);
   const std::string token =
       from_root(tokens_ && tokens_->rank ? *tokens_->rank : std::string(), session);
   const std::string host = from_root(host_name(), session);
@@ -132,14 +123,14 @@ void Supervision::publish(const storage::Path& run_folder) {
   has_begun_ = true;
   if (!server_) return;
   const std::string folder = folder_in(run_folder);
-  coordinator::publish_address(folder, advertised(server_->address()));
+  coordinator::publish_address(folder, server_->address());
   if (tokens_) coordinator::write_tokens(storage::Path(folder) / "tokens", *tokens_);
 }
 
 std::string Supervision::describe() const {
   if (config_.placement == Placement::off) return "coordinator: none; the set-points stay";
   if (!server_) return "coordinator: a process of its own";
-  std::string text = fmt::format("coordinator: in rank 0, at {}", advertised(server_->address()));
+  std::string text = fmt::format("coordinator: in rank 0, at {}", server_->address());
   if (num_cut_off_ > 0) {
     text += fmt::format(
         "; {} ranks are on other hosts and cannot reach it: set coordinator.listen to an address "
