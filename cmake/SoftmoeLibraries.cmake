@@ -4,6 +4,8 @@ find_package(Threads REQUIRED)
 find_package(fmt CONFIG REQUIRED)
 find_package(nlohmann_json CONFIG REQUIRED)
 find_package(yaml-cpp CONFIG REQUIRED)     # runtime/config
+find_package(prometheus-cpp CONFIG REQUIRED)  # runtime/metrics
+find_package(Boost REQUIRED)  # runtime/metrics: Beast, headers alone
 find_package(CLI11 CONFIG REQUIRED)        # launcher
 find_package(MPI REQUIRED COMPONENTS CXX)  # parallel/mpi
 find_package(ZLIB REQUIRED)                # training/corpus
