@@ -13,16 +13,28 @@ namespace softmoe::metrics {
 /// a scrape nor a scrape for a step. Thread-safe.
 class Exposition {
  public:
-  /// @param registry  outlives this object
+  /// Makes the first page.
+  /// @param registry  outlives this object, and so does what its refreshes refer to
   explicit Exposition(Registry& registry);
   ~Exposition();
   Exposition(const Exposition&) = delete;
   Exposition& operator=(const Exposition&) = delete;
 
-  /// Numbers have changed: a new page is made soon, at most four a second. Never waits.
+  /// Numbers have changed: a new page is made soon, at most four a second and, if a page is costly,
+  /// in at most a twentieth of the time. Never waits.
   void mark_changed();
-  /// The newest page; at most five seconds old whatever happens. Never empty.
+  /// The newest page; at most five seconds old whatever happens, and the time that one takes to
+  /// make. Never empty if the registry has a series.
   [[nodiscard]] std::shared_ptr<const std::string> page() const;
+  /// How long the newest page took to make.
+  [[nodiscard]] double page_seconds() const;
+  /// Why the newest attempt made no page (a refresh threw), and page() is an older one; empty: it
+  /// did. The next attempt follows in at most five seconds.
+  [[nodiscard]] std::string failure() const;
+
+  /// No page is made after it returns, and no refresh called; page() stays. Waits for a page that
+  /// is being made.
+  void stop();
 
  private:
   struct State;
