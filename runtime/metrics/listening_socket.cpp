@@ -1,0 +1,156 @@
+#include "runtime/metrics/listening_socket.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "runtime/base/errors.h"
+
+namespace softmoe::metrics {
+namespace {
+
+constexpr int kBacklog = 128;
+
+struct FreeAddresses {
+  void operator()(addrinfo* addresses) const { ::freeaddrinfo(addresses); }
+};
+using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
+
+struct HostPort {
+  std::string written_host;  ///< with its brackets
+  std::string host;
+  std::string port;
+};
+
+bool is_port(std::string_view text) {
+  const bool is_digits = !text.empty() && text.size() <= 5 &&
+                         std::all_of(text.begin(), text.end(),
+                                     [](char digit) { return digit >= '0' && digit <= '9'; });
+  return is_digits && std::stoi(std::string(text)) <= 65535;
+}
+
+std::optional<HostPort> split(const std::string& listen) {
+  const std::size_t colon = listen.rfind(':');
+  if (colon == std::string::npos || colon == 0 || listen.find('\0') != std::string::npos)
+    return std::nullopt;
+  HostPort parts{.written_host = listen.substr(0, colon), .port = listen.substr(colon + 1)};
+  parts.host = parts.written_host;
+  const bool has_brackets =
+      parts.host.size() > 2 && parts.host.front() == '[' && parts.host.back() == ']';
+  if (has_brackets) parts.host = parts.host.substr(1, parts.host.size() - 2);
+  // Colons without brackets: nobody can tell which one ends the host.
+  const bool is_host = has_brackets || parts.host.find_first_of(":[] ") == std::string::npos;
+  return is_host && is_port(parts.port) ? std::optional(parts) : std::nullopt;
+}
+
+[[noreturn]] void refuse(const std::string& listen, std::string_view why, std::string_view cure) {
+  throw ConfigError(fmt::format("cannot listen for metrics on '{}': {}; {}", listen, why, cure));
+}
+
+Addresses look_up(const std::string& listen, const HostPort& parts) {
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int code = ::getaddrinfo(parts.host.c_str(), parts.port.c_str(), &hints, &found);
+  if (code != 0) {
+    refuse(listen, fmt::format("the host is unknown here ({})", ::gai_strerror(code)),
+           "give an address or a name of this machine, or 0.0.0.0 for all of its addresses");
+  }
+  return Addresses(found);
+}
+
+/// A listening descriptor, or the negative error.
+int try_to_listen(const addrinfo& address) {
+  const int descriptor = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -errno;
+  const int on = 1;
+  ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (::bind(descriptor, address.ai_addr, address.ai_addrlen) == 0 &&
+      ::listen(descriptor, kBacklog) == 0)
+    return descriptor;
+  const int error = errno;
+  ::close(descriptor);
+  return -error;
+}
+
+std::string_view cure_of(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return "another program listens there: choose another port, or 0 for a free one";
+    case EACCES:
+      return "choose a port from 1024 on, or 0 for a free one";
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+      return "give an address of this machine, or 0.0.0.0 for all of its addresses";
+    default:
+      return "choose another address";
+  }
+}
+
+sockaddr_storage bound_address(int descriptor) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof(address);
+  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+  return address;
+}
+
+int port_of(const sockaddr_storage& address) {
+  sockaddr_in v4 = {};
+  sockaddr_in6 v6 = {};
+  std::memcpy(&v4, &address, sizeof(v4));
+  std::memcpy(&v6, &address, sizeof(v6));
+  return ntohs(address.ss_family == AF_INET6 ? v6.sin6_port : v4.sin_port);
+}
+
+bool is_loopback(const sockaddr_storage& address) {
+  constexpr unsigned char kLoopbackNet = 127;
+  if (address.ss_family == AF_INET) {
+    sockaddr_in v4 = {};
+    std::memcpy(&v4, &address, sizeof(v4));
+    return ntohl(v4.sin_addr.s_addr) >> 24 == kLoopbackNet;
+  }
+  sockaddr_in6 v6 = {};
+  std::memcpy(&v6, &address, sizeof(v6));
+  const unsigned char* bytes = v6.sin6_addr.s6_addr;
+  const bool is_mapped_v4 = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
+  return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) || (is_mapped_v4 && bytes[12] == kLoopbackNet);
+}
+
+}  // namespace
+
+ListeningSocket listen_at(const std::string& listen) {
+  const std::optional<HostPort> parts = split(listen);
+  if (!parts) {
+    refuse(listen, "it is no host:port",
+           "write 127.0.0.1:9100, [::1]:9100 or 0.0.0.0:9100, and port 0 for a free one");
+  }
+  const Addresses addresses = look_up(listen, *parts);
+  int error = EADDRNOTAVAIL;
+  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    const int descriptor = try_to_listen(*at);
+    if (descriptor >= 0) {
+      const sockaddr_storage bound = bound_address(descriptor);
+      return {.descriptor = descriptor,
+              .address = fmt::format("{}:{}", parts->written_host, port_of(bound)),
+              .is_loopback = is_loopback(bound)};
+    }
+    // Of several, what the first says: the host's main address.
+    if (at == addresses.get()) error = -descriptor;
+  }
+  refuse(listen, std::system_category().message(error), cure_of(error));
+}
+
+}  // namespace softmoe::metrics
