@@ -51,6 +51,13 @@ FlatShards::Range FlatShards::range_of(Rank rank) const {
           .end = std::min(elements_, (rank.value + 1) * width)};
 }
 
+FlatShards::BytesSent FlatShards::bytes_sent(DType dtype) const {
+  const std::int64_t size = size_of(dtype);
+  const std::int64_t own = owned().size();
+  return {.reduce_scatter = (elements_ - own) * size,
+          .all_gather = own * (communicator_->size() - 1) * size};
+}
+
 void FlatShards::reduce_scatter(TensorView flat, Arena& scratch, Stream& stream) const {
   check_flat(*this, flat, "reduce_scatter");
   if (flat.dtype() != DType::f32 && flat.dtype() != DType::f64 && flat.dtype() != DType::i64) {

@@ -28,6 +28,13 @@ class FlatShards {
   [[nodiscard]] Range range_of(Rank rank) const;
   [[nodiscard]] Range owned() const { return range_of(communicator_->rank()); }
 
+  /// Bytes that this rank sends to others in one call.
+  struct BytesSent {
+    std::int64_t reduce_scatter = 0;  ///< what the others own, once
+    std::int64_t all_gather = 0;      ///< what it owns itself, to each of the others
+  };
+  [[nodiscard]] BytesSent bytes_sent(DType dtype) const;
+
   /// The owned range of `flat` := the sum over ranks in rank order; the rest of `flat` is left as
   /// it is.
   /// @param flat     f32, f64 or i64 [elements]

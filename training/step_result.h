@@ -29,10 +29,18 @@ struct StepResult {
   model::GroupRates rates;
   std::vector<router::RouteSummary> layers;           ///< [L]
   double seconds = 0;                                 ///< this rank, wall clock
-  std::array<double, kNumPhases> phase_seconds = {};  ///< this rank
-  std::int64_t rows_received = 0;                     ///< this rank, all layers and lanes
-  std::int64_t rows_sent_off_rank = 0;                ///< this rank
+  std::array<double, kNumPhases> phase_seconds = {};  ///< this rank; their sum is `seconds`
+  double seconds_between = 0;           ///< this rank, since the step before it ended; 0 at first
+  std::int64_t rows_sent = 0;           ///< this rank, all layers and lanes
+  std::int64_t rows_received = 0;       ///< this rank
+  std::int64_t rows_sent_off_rank = 0;  ///< this rank
+  std::int64_t bytes_reduced = 0;       ///< this rank sent them to sum gradients
+  std::int64_t bytes_gathered = 0;      ///< this rank sent them to hand out parameters
 
+  /// Of the rows received those of other ranks: what a rank sends to itself it also receives.
+  [[nodiscard]] std::int64_t rows_received_off_rank() const {
+    return rows_received - (rows_sent - rows_sent_off_rank);
+  }
   [[nodiscard]] std::int64_t step() const { return record.step().value; }
   /// As new, but the vectors keep their memory; what they hold is to be overwritten.
   void restart() {

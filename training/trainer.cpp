@@ -57,12 +57,24 @@ const StepResult& Trainer::step(std::uint32_t requests) {
 
   parts_.work.compute.synchronize();
   parts_.work.progress.enter(Phase::idle, 0);
-  for (int phase = 0; phase < kNumPhases; ++phase) {
-    result_.phase_seconds[static_cast<std::size_t>(phase)] =
-        parts_.work.progress.seconds(static_cast<Phase>(phase));
-  }
-  result_.seconds = std::chrono::duration<double>(Progress::Clock::now() - begin).count();
+  measure_time(begin);
   return result_;
+}
+
+void Trainer::measure_time(Progress::Clock::time_point begin) {
+  using Seconds = std::chrono::duration<double>;
+  double sum = 0;
+  for (int phase = 0; phase < kNumPhases; ++phase) {
+    const double seconds = parts_.work.progress.seconds(static_cast<Phase>(phase));
+    result_.phase_seconds[static_cast<std::size_t>(phase)] = seconds;
+    sum += seconds;
+  }
+  const auto end = Progress::Clock::now();
+  result_.seconds = Seconds(end - begin).count();
+  // The moments before the first phase and after the last one.
+  result_.phase_seconds[static_cast<std::size_t>(Phase::idle)] += result_.seconds - sum;
+  if (last_end_) result_.seconds_between = Seconds(begin - *last_end_).count();
+  last_end_ = end;
 }
 
 budget::ControlWord Trainer::agree_on_word(std::uint32_t requests) {
@@ -120,6 +132,7 @@ void Trainer::run_lane(int lane) {
       scalars_.tensor(DType::f64, {2}).rows(0, 1), parts_.work);
   for (int layer = 0; layer < parts_.model.config().moe_layers(); ++layer) {
     const experts::MoeTraffic traffic = parts_.model.moe(layer).traffic();
+    result_.rows_sent += traffic.rows_sent;
     result_.rows_received += traffic.rows_received;
     result_.rows_sent_off_rank += traffic.rows_sent_off_rank;
   }
@@ -134,6 +147,8 @@ void Trainer::sum_gradients() {
   dense_.reduce_scatter(parameters.gradients(Space::dense), work.scratch, work.reduce);
   expert_.reduce_scatter(parameters.gradients(Space::expert), work.scratch, work.reduce);
   join(work.reduce, work.compute);
+  result_.bytes_reduced = dense_.bytes_sent(parameters.dtype()).reduce_scatter +
+                          expert_.bytes_sent(parameters.dtype()).reduce_scatter;
 }
 
 Trainer::GlobalSums Trainer::sum_over_ranks() {
@@ -178,6 +193,8 @@ void Trainer::update(const GlobalSums& global) {
   dense_.all_gather(parameters.values(Space::dense), work.reduce);
   expert_.all_gather(parameters.values(Space::expert), work.reduce);
   join(work.reduce, work.compute);
+  result_.bytes_gathered = dense_.bytes_sent(parameters.dtype()).all_gather +
+                           expert_.bytes_sent(parameters.dtype()).all_gather;
 }
 
 void Trainer::observe() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -81,6 +82,7 @@ class Trainer {
   void record(const budget::ControlWord& word, const GlobalSums& global);
   void observe();
   void follow_cuts();
+  void measure_time(Progress::Clock::time_point begin);
 
   Parts parts_;
   SequenceOrder order_;
@@ -93,8 +95,9 @@ class Trainer {
   StepResult result_;
   std::vector<std::int64_t> lane_sequences_;
   std::vector<double> cut_L_;
-  bool has_quotas_ = false;  ///< in the step that runs
-  DeviceBuffer scalars_;     ///< f64: loss, squared norm of the gradient
+  bool has_quotas_ = false;                              ///< in the step that runs
+  std::optional<Progress::Clock::time_point> last_end_;  ///< of the step before
+  DeviceBuffer scalars_;  ///< f64: loss, squared norm of the gradient
   HostBuffer<std::int64_t> landed_counts_;
   HostBuffer<double> landed_sums_;
   HostBuffer<double> landed_scalars_;

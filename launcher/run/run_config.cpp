@@ -135,6 +135,7 @@ void RunConfig::bind(config::Reader& reader) {
   reader.section("data", data);
   reader.section("parallel", parallel);
   reader.section("coordinator", coordinator);
+  reader.section("metrics", metrics);
   reader.section("runtime", runtime);
 }
 

@@ -14,6 +14,7 @@
 #include "parallel/parallel_config.h"
 #include "runtime/config/load.h"
 #include "training/data_config.h"
+#include "training/metrics_config.h"
 #include "training/training_config.h"
 
 namespace softmoe::launcher {
@@ -47,6 +48,7 @@ struct RunConfig {
   training::DataConfig data;
   parallel::ParallelConfig parallel;
   coordinator::CoordinatorConfig coordinator;
+  training::MetricsConfig metrics;
   RuntimeConfig runtime;
 
   void bind(config::Reader& reader);

@@ -13,8 +13,8 @@ namespace softmoe::launcher {
 namespace {
 
 /// Sections that differ between places without making another training of it.
-constexpr std::array<std::string_view, 4> kOfThePlace = {"run.", "data.", "runtime.",
-                                                         "coordinator."};
+constexpr std::array<std::string_view, 5> kOfThePlace = {"run.", "data.", "runtime.",
+                                                         "coordinator.", "metrics."};
 
 /// FNV-1a, 64 bits: a mistake is to be found, not an enemy kept out.
 class Fnv1a {
