@@ -74,7 +74,7 @@ RunMetrics::RunMetrics(const Parts& parts)
                 .expert_ranks = parts.facts.expert_parallel,
                 .every = parts.config.every}) {
   for (const char* state : kStates) states_.push_back(parts.registry.gauge(kState, {state}));
-  enter(RunState::init);
+  states_[static_cast<std::size_t>(state_)].set(1);
   tell_facts(parts);
   optimisation_.evaluation.set(std::numeric_limits<double>::quiet_NaN());
   progress_.last_step_time.set(parts.unix_time);
@@ -222,9 +222,10 @@ void RunMetrics::observe(const Evaluation& evaluation) {
 }
 
 void RunMetrics::enter(RunState state) {
-  // Two stores per change: a page made between them shows none rather than two.
-  for (Gauge& gauge : states_) gauge.set(0);
+  if (state == state_) return;
+  states_[static_cast<std::size_t>(state_)].set(0);
   states_[static_cast<std::size_t>(state)].set(1);
+  state_ = state;
 }
 
 void RunMetrics::finish(double unix_time) {

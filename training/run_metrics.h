@@ -116,6 +116,7 @@ class RunMetrics {
   Optimisation optimisation_;
   Budget budget_;
   std::vector<metrics::Gauge> states_;  ///< by RunState
+  RunState state_ = RunState::init;
   LayerMetrics layers_;
   ExpertMetrics experts_;
   MovingScore loss_score_;

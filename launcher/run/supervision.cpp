@@ -1,14 +1,13 @@
 #include "launcher/run/supervision.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
 #include <utility>
 
 #include "budget/local_budget_link.h"
 #include "coordinator/endpoint.h"
 #include "launcher/run/run_plan.h"
+#include "launcher/run/texts_of_ranks.h"
 #include "launcher/run/together.h"
 #include "parallel/reduce.h"
 
@@ -21,11 +20,6 @@ using coordinator::Placement;
 using coordinator::Role;
 
 constexpr std::chrono::seconds kFarewellPatience{2};
-
-std::string host_name() {
-  std::array<char, 256> name = {};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
-}
 
 /// The same text on every rank: rank 0's.
 std::string from_root(std::string text, RankSession& session) {

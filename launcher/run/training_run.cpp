@@ -17,6 +17,8 @@ namespace softmoe::launcher {
 
 namespace {
 
+using training::RunState;
+
 StopSignals::Launch launch_of(const LaunchEnvironment& environment) {
   return environment.expected ? StopSignals::Launch::by_launcher : StopSignals::Launch::alone;
 }
@@ -63,6 +65,7 @@ TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
                   .work = session_.work(),
                   .lane_sequences = config_.training.lane_sequences,
                   .seed = config_.training.seed}),
+      monitoring_(loaded, session_),
       supervision_(loaded, session_, say),
       replay_(make_replay(std::move(replay))),
       link_(replay_ ? *replay_ : supervision_.link(),
@@ -79,12 +82,15 @@ TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
   rates_.steps = config_.training.steps;
   rates_.layer_costs = config_.budget.layer_costs;
   rates_.peak_flops = measure_peak_flops(session_.world(), session_.work());
+  monitoring_.begin(model_.parameters().dtype(), rates_);
 }
 
 ExitCode TrainingRun::run() {
   if (is_root()) announce();
   const bool was_stopped = train_until_stopped();
+  monitoring_.finish();
   if (was_stopped) {
+    monitoring_.enter(RunState::drain);
     save();
     supervision_.farewell(coordinator::Departure::drained, "asked to save and leave");
     if (is_root()) {
@@ -94,8 +100,11 @@ ExitCode TrainingRun::run() {
     }
     return ExitCode::restart;
   }
+  monitoring_.enter(RunState::evaluate);
   evaluate_now(std::nullopt);
+  monitoring_.enter(RunState::save);
   save();
+  monitoring_.enter(RunState::done);
   report();
   supervision_.farewell(coordinator::Departure::done, "all steps done");
   return ExitCode::done;
@@ -111,6 +120,7 @@ std::optional<training::RunFolder> TrainingRun::open_folder() {
   training::RunFolder folder(files_, name);
   folder.write("config.yaml", config::resolved_yaml(loaded_));
   supervision_.publish(folder.path());
+  monitoring_.publish(folder.path());
   return folder;
 }
 
@@ -134,25 +144,32 @@ void TrainingRun::announce() {
       "peak of matrix products, measured: {:.0f} GFLOP/s over all ranks; results go to {}",
       rates_.peak_flops * 1e-9, folder_->path().string()));
   say(supervision_.describe());
+  say(monitoring_.describe());
   folder_->add_event(training::event_json("start", 0, ""));
 }
 
 bool TrainingRun::train_until_stopped() {
   const training::TrainingConfig& training = config_.training;
   while (trainer_.next_step().value < training.steps) {
+    monitoring_.enter(RunState::train);
     const training::StepResult& result = trainer_.step(signals_.requests());
     last_word_ = result.record.in_force;
     if (is_root()) log(result);
+    monitoring_.observe(result, rates_);
     if (replay_) check_replay();
     const std::int64_t done = trainer_.next_step().value;
     if (last_word_.has(budget::Request::drain) || last_word_.has(budget::Request::stop))
       return true;
     const bool is_last = done == training.steps;
     if (!is_last && training.evaluate_every > 0 && done % training.evaluate_every == 0) {
+      monitoring_.enter(RunState::evaluate);
       evaluate_now(training.evaluate_sequences);
     }
     const bool is_save_due = training.save_every > 0 && done % training.save_every == 0;
-    if (!is_last && (is_save_due || last_word_.has(budget::Request::save))) save();
+    if (!is_last && (is_save_due || last_word_.has(budget::Request::save))) {
+      monitoring_.enter(RunState::save);
+      save();
+    }
   }
   return false;
 }
@@ -195,6 +212,7 @@ void TrainingRun::evaluate_now(std::optional<std::int64_t> sequences) {
   const training::Evaluation evaluation =
       evaluator_.evaluate({.alpha = last_word_.alpha, .lambda = last_word_.lambda}, sequences);
   last_evaluation_ = evaluation;
+  monitoring_.observe(evaluation);
   if (!is_root()) return;
   folder_->add_event(training::event_json("evaluation", trainer_.next_step().value,
                                           training::evaluation_json(evaluation)));

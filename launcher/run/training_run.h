@@ -7,6 +7,7 @@
 
 #include "budget/control_log.h"
 #include "launcher/run/exit_code.h"
+#include "launcher/run/monitoring.h"
 #include "launcher/run/rank_session.h"
 #include "launcher/run/stop_signals.h"
 #include "launcher/run/supervision.h"
@@ -57,6 +58,7 @@ class TrainingRun {
   TokenData data_;
   model::Transformer model_;
   training::Evaluator evaluator_;
+  Monitoring monitoring_;
   Supervision supervision_;
   std::optional<budget::ReplayLink> replay_;
   budget::LoggedLink link_;
