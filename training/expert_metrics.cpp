@@ -39,7 +39,7 @@ const std::array<Family, 6> kMeasures = {
 const Family kHistogram{.name = "softmoe_layer_expert_load_ratio",
                         .kind = Kind::histogram,
                         .labels = {"layer"},
-                        .help = "Load of every expert over the layer's mean, each published step",
+                        .help = "Load of every expert over the layer's mean, at each publication",
                         .bounds = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2, 3, 5, 8}};
 
 const Family kExpert{.name = "softmoe_expert_load_ratio",
@@ -84,7 +84,8 @@ ExpertMetrics::Layer ExpertMetrics::make_layer(metrics::Registry& registry, int 
     layer.hot.push_back(
         {.load_ratio = gauge("hot_load_ratio", "Largest loads over the mean, slot 1 the largest"),
          .index = gauge("hot_index", "Which experts those are")});
-    layer.cold.push_back({.load_ratio = gauge("cold_load_ratio", "Smallest loads over the mean"),
+    layer.cold.push_back({.load_ratio = gauge("cold_load_ratio",
+                                              "Smallest loads over the mean, slot 1 the smallest"),
                           .index = gauge("cold_index", "Which experts those are")});
   }
   for (int expert = 0; has(ExpertDetail::full) && expert < shape_.experts; ++expert) {

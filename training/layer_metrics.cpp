@@ -26,7 +26,7 @@ const Family kRealised{.name = "softmoe_layer_k_realised",
                        .labels = {"layer"},
                        .help = "Experts run per token, last step"};
 const Family kQuantile{.name = "softmoe_layer_k_realised_quantile",
-                       .labels = {"layer", "quantile"},
+                       .labels = {"layer", "q"},
                        .help = "Experts run, over tokens"};
 const Family kBoundaryRatio{.name = "softmoe_router_boundary_mass_ratio",
                             .labels = {"layer"},
@@ -35,7 +35,7 @@ const Family kEntropy{.name = "softmoe_router_entropy_ratio",
                       .labels = {"layer"},
                       .help = "Entropy of softmax of the scores over ln E"};
 const Family kMargin{.name = "softmoe_router_margin",
-                     .labels = {"layer", "quantile"},
+                     .labels = {"layer", "q"},
                      .help = "Decision margin in units of alpha"};
 
 constexpr std::array kQuantiles = {0.05, 0.5, 0.95, 1.0};
@@ -52,7 +52,7 @@ constexpr Plain kPlain[] = {
     {"boundary_density",
      "Experts per token that one unit of lambda would move: the gain of the budget's loop",
      [](const RouteSummary& layer) { return layer.density; }},
-    {"gate_sum", "Sum of a token's gates",
+    {"gate_mass", "Sum of a token's gates",
      [](const RouteSummary& layer) { return layer.gate_sum; }},
     {"dropped_mass", "Soft mass below the truncation, per token",
      [](const RouteSummary& layer) { return layer.dropped_mass; }},
