@@ -2,9 +2,9 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
 #include <string_view>
 
+#include "coordinator/listen.h"
 #include "runtime/config/check.h"
 #include "runtime/config/reader.h"
 
@@ -13,17 +13,6 @@ namespace {
 
 // A rank calls once per heartbeat, rank 0 with its records twice, and each may have to try again.
 constexpr double kCallsPerHeartbeat = 4.0;
-
-/// Whether the text is host:port, with a port from `least` on.
-bool is_address(std::string_view text, int least) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  const std::string_view digits = text.substr(colon + 1);
-  int port = -1;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return error == std::errc() && end == digits.data() + digits.size() && port >= least &&
-         port <= 65535;
-}
 
 void check_addresses(const CoordinatorConfig& config, config::Check& check) {
   if (!is_address(config.listen, 0)) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <memory>
 #include <system_error>
 
@@ -39,6 +40,19 @@ HostPort split_address(const std::string& address) {
   if (parts.host.size() >= 2 && parts.host.front() == '[' && parts.host.back() == ']')
     parts.host = parts.host.substr(1, parts.host.size() - 2);
   return parts;
+}
+
+bool is_address(std::string_view text, int least_port) {
+  constexpr std::string_view kOfHosts =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]%*";
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  if (text.find_first_not_of(kOfHosts) != std::string_view::npos) return false;
+  const std::string_view digits = text.substr(colon + 1);
+  int port = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  return error == std::errc() && end == digits.data() + digits.size() && port >= least_port &&
+         port <= 65535;
 }
 
 std::string why_not_listening(const std::string& address) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace softmoe::coordinator {
 
@@ -10,6 +11,11 @@ struct HostPort {
   std::string port;
 };
 [[nodiscard]] HostPort split_address(const std::string& address);
+
+/// Whether the text is host:port, with a port from `least_port` on and a host of letters, digits
+/// and
+/// .-_:[]%* alone: no path, no name of a user, no blank.
+[[nodiscard]] bool is_address(std::string_view text, int least_port);
 
 /// Why nothing can listen at host:port, in the system's words: the port is taken, the host has no
 /// such address, or is unknown.

@@ -75,6 +75,7 @@ void Membership::admit(const Registration& registration, TimePoint now) {
   known.state = MemberState::alive;
   known.host = one_line(registration.host);
   known.process_id = registration.process_id;
+  known.metrics_address = one_line(registration.metrics_address);
   known.heard = now;
   known.farewell.clear();
   known.departure = Departure::done;
@@ -147,13 +148,17 @@ void Membership::forgive(std::chrono::steady_clock::duration deaf, TimePoint now
   }
 }
 
+MemberState Membership::state_at(const Member& known, TimePoint now) const {
+  return is_silent(known, now) ? MemberState::silent : known.state;
+}
+
 std::vector<MemberView> Membership::view(TimePoint now) const {
   std::vector<MemberView> views;
   for (std::size_t rank = 0; rank < members_W_.size(); ++rank) {
     const Member& known = members_W_[rank];
     const bool is_known = known.state != MemberState::absent;
     views.push_back({.rank = Rank(static_cast<int>(rank)),
-                     .state = is_silent(known, now) ? MemberState::silent : known.state,
+                     .state = state_at(known, now),
                      .host = known.host,
                      .process_id = known.process_id,
                      .place = known.place,
@@ -167,14 +172,17 @@ std::vector<MemberView> Membership::view(TimePoint now) const {
 
 std::vector<MemberStatus> Membership::list(TimePoint now) const {
   std::vector<MemberStatus> list;
-  for (const MemberView& view : view(now)) {
-    list.push_back({.rank = view.rank,
-                    .state = view.state,
-                    .host = view.host,
-                    .process_id = view.process_id,
-                    .incarnations = member(view.rank).incarnations,
-                    .place = view.place,
-                    .seconds_since_heartbeat = view.seconds_since_heartbeat});
+  list.reserve(members_W_.size());
+  for (const Member& known : members_W_) {
+    const bool is_known = known.state != MemberState::absent;
+    list.push_back({.rank = Rank(static_cast<int>(list.size())),
+                    .state = state_at(known, now),
+                    .host = known.host,
+                    .process_id = known.process_id,
+                    .incarnations = known.incarnations,
+                    .place = known.place,
+                    .seconds_since_heartbeat = is_known ? seconds_between(known.heard, now) : 0.0,
+                    .metrics_address = known.metrics_address});
   }
   return list;
 }

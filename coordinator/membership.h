@@ -53,6 +53,7 @@ class Membership {
     std::int64_t incarnations = 0;
     std::string host;
     std::int64_t process_id = 0;
+    std::string metrics_address;
     Progress::Place place;
     bool is_placed = false;  ///< by a heartbeat
     TimePoint heard;
@@ -65,6 +66,7 @@ class Membership {
   [[nodiscard]] const Member& member(Rank rank) const;
   [[nodiscard]] Member& member(Rank rank);
   [[nodiscard]] bool is_silent(const Member& member, TimePoint now) const;
+  [[nodiscard]] MemberState state_at(const Member& member, TimePoint now) const;
 
   std::vector<Member> members_W_;
   std::chrono::duration<double> silence_;

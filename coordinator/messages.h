@@ -58,6 +58,7 @@ struct Registration {
   std::int64_t process_id = 0;
   std::int64_t seen_term = 0;              ///< highest that this process has obeyed; 0: none
   std::optional<GovernorReport> governor;  ///< from rank 0, and from no other
+  std::string metrics_address = {};        ///< host:port of its metrics; empty: it has none
 };
 
 struct Admission {
@@ -177,6 +178,7 @@ struct MemberStatus {
   std::int64_t incarnations = 0;  ///< processes that have owned the rank
   Progress::Place place;          ///< as of its last heartbeat
   double seconds_since_heartbeat = 0;
+  std::string metrics_address;  ///< of its last registration; empty: it has none
 };
 
 /// The budget as the records show it. Empty vectors before the first record.

@@ -162,7 +162,8 @@ void RankLine::State::register_again() {
                             .host = host_name(),
                             .process_id = ::getpid(),
                             .seen_term = term,
-                            .governor = {}};
+                            .governor = {},
+                            .metrics_address = parts.metrics_address};
   if (is_governor()) registration.governor = outbox.governor();
   const auto admission =
       calls.call<Admission>(Method::register_rank, registration, parts.endpoint.deadline);

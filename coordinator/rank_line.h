@@ -48,6 +48,7 @@ class RankLine final : public budget::BudgetLink {
     std::vector<budget::SetPointChange> changes;
     Step first_step;  ///< of this process
     Log log;          ///< a line for people: lost, found again, refused, a verdict; any thread
+    std::string metrics_address = {};  ///< host:port where the rank serves its metrics; or empty
   };
 
   explicit RankLine(Parts parts);

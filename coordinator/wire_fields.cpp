@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "coordinator/listen.h"
 #include "coordinator/wire.h"
 
 namespace softmoe::coordinator::wire {
@@ -64,6 +65,11 @@ std::string identifier(std::string_view field, const std::string& value) {
   if (std::any_of(value.begin(), value.end(), is_control))
     refuse(field, "with control characters", "without");
   return value;
+}
+
+std::string address(std::string_view field, const std::string& value) {
+  if (value.empty() || is_address(identifier(field, value), 1)) return value;
+  refuse(field, fmt::format("'{}'", value), "host:port, or empty");
 }
 
 std::string text(std::string_view field, const std::string& value) {

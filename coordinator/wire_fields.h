@@ -34,6 +34,8 @@ inline std::int64_t step_or_none(std::string_view field, std::int64_t value) {
 double number(std::string_view field, double value);
 /// At most kMaxIdentifierBytes characters, without controls.
 std::string identifier(std::string_view field, const std::string& value);
+/// host:port of at most kMaxIdentifierBytes, or empty.
+std::string address(std::string_view field, const std::string& value);
 /// At most kMaxTextBytes; what would move a terminal becomes a blank.
 std::string text(std::string_view field, const std::string& value);
 /// @throws Refused malformed if a list has more than `max` entries

@@ -24,6 +24,7 @@ void put_member(const MemberStatus& member, v1::MemberStatus& out) {
   out.set_incarnations(member.incarnations);
   put(member.place, *out.mutable_place());
   out.set_seconds_since_heartbeat(member.seconds_since_heartbeat);
+  out.set_metrics_address(sendable(member.metrics_address, kMaxTextBytes));
 }
 
 MemberStatus take_member(const v1::MemberStatus& in) {
@@ -35,7 +36,8 @@ MemberStatus take_member(const v1::MemberStatus& in) {
           .incarnations = count("members.incarnations", in.incarnations()),
           .place = take(in.place()),
           .seconds_since_heartbeat =
-              number("members.seconds_since_heartbeat", in.seconds_since_heartbeat())};
+              number("members.seconds_since_heartbeat", in.seconds_since_heartbeat()),
+          .metrics_address = address("members.metrics_address", in.metrics_address())};
 }
 
 void put_budget(const BudgetStatus& status, v1::BudgetStatus& out) {

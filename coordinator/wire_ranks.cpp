@@ -27,6 +27,8 @@ std::string encode(const Registration& message) {
     out.mutable_governor()->set_next_step(message.governor->next_step.value);
     put(message.governor->changes, *out.mutable_governor()->mutable_changes());
   }
+  // A part of an address would be another one: what is too long travels, and is refused.
+  out.set_metrics_address(sendable(message.metrics_address, kMaxTextBytes));
   return bytes_of(out);
 }
 
@@ -42,7 +44,8 @@ Registration decode<Registration>(std::string_view bytes) {
                        .host = identifier("host", in.host()),
                        .process_id = count("process_id", in.process_id()),
                        .seen_term = count("seen_term", in.seen_term()),
-                       .governor = {}};
+                       .governor = {},
+                       .metrics_address = address("metrics_address", in.metrics_address())};
   if (in.has_governor()) {
     message.governor =
         GovernorReport{.next_step = Step{count("governor.next_step", in.governor().next_step())},

@@ -45,7 +45,8 @@ json ranks_of(const std::vector<coordinator::MemberStatus>& members) {
                      {"phase", name_of(member.place.phase)},
                      {"layer", member.place.layer},
                      {"operation", member.place.operation},
-                     {"seconds_since_heartbeat", member.seconds_since_heartbeat}});
+                     {"seconds_since_heartbeat", member.seconds_since_heartbeat},
+                     {"metrics_address", member.metrics_address}});
   }
   return ranks;
 }

@@ -257,6 +257,11 @@ void lie_when_registering(Liar& liar, const coordinator::Registration& sound) {
   lie(Reason::term, "term", [](Said& said) { said.seen_term = kHuge; });
   lie(Reason::malformed, "term", [](Said& said) { said.seen_term = -1; });
   lie(Reason::malformed, "nobody", [](Said& said) { said.process.incarnation = 0; });
+  lie(Reason::malformed, "no port", [](Said& said) { said.metrics_address = "nowhere"; });
+  lie(Reason::malformed, "another page",
+      [](Said& said) { said.metrics_address = "nowhere:80/secrets?a:1"; });
+  lie(Reason::malformed, "a long host",
+      [](Said& said) { said.metrics_address = std::string(300, 'a') + ":1"; });
 }
 
 /// Calls of other roles, and bytes that are no message.

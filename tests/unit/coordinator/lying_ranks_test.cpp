@@ -24,9 +24,10 @@ std::string essence_of(const Status& status) {
                      std::to_string(status.pending_requests.size());
   for (const MemberStatus& member : status.members) {
     text += ";" + std::to_string(static_cast<int>(member.state)) + "," + member.host + "," +
-            std::to_string(member.process_id) + "," + std::to_string(member.incarnations) + "," +
-            std::to_string(member.place.step.value) + "," + std::to_string(member.place.operation) +
-            "," + std::to_string(member.seconds_since_heartbeat);
+            member.metrics_address + "," + std::to_string(member.process_id) + "," +
+            std::to_string(member.incarnations) + "," + std::to_string(member.place.step.value) +
+            "," + std::to_string(member.place.operation) + "," +
+            std::to_string(member.seconds_since_heartbeat);
   }
   for (const std::int64_t count : status.alarm_counts) text += "," + std::to_string(count);
   return text;

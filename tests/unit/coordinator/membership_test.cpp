@@ -45,6 +45,20 @@ TEST_F(MembershipOfThree, ARankIsAbsentThenAliveThenSilentThenGone) {
   EXPECT_EQ(state(1, 60), MemberState::left);
 }
 
+TEST_F(MembershipOfThree, TheAddressOfMetricsIsThatOfTheLastRegistration) {
+  Registration registration = registration_of(plan_of(3), 1, 7);
+  registration.metrics_address = "n1:9100";
+  members.admit(registration, at(0));
+  EXPECT_EQ(members.list(at(0))[1].metrics_address, "n1:9100");
+  EXPECT_EQ(members.list(at(0))[2].metrics_address, "");
+
+  registration.process.incarnation = 8;
+  registration.metrics_address = "";
+  members.admit(registration, at(10));
+
+  EXPECT_EQ(members.list(at(10))[1].metrics_address, "");
+}
+
 TEST_F(MembershipOfThree, ALiveOwnerIsNotReplacedAndASilentOneIs) {
   admit(2, 7, 0);
   EXPECT_EQ(refusal_of([&] { admit(2, 8, 4.9); }), Reason::second_owner);

@@ -32,6 +32,14 @@ std::string RandomMessage::text(int max_bytes) {
   return text.size() <= static_cast<std::size_t>(max_bytes) ? text : "";
 }
 
+std::string RandomMessage::address() {
+  constexpr std::array<std::string_view, 5> kHosts = {"127.0.0.1", "[::1]", "node-7.cluster.local",
+                                                      "n_0", "*"};
+  if (integer(0, 3) == 0) return "";
+  return std::string(kHosts[static_cast<std::size_t>(integer(0, 4))]) + ":" +
+         std::to_string(integer(1, 65535));
+}
+
 RunIdentity RandomMessage::run() {
   return {.run_id = text(256),
           .version = text(256),
@@ -146,7 +154,8 @@ Registration RandomMessage::draw<Registration>() {
                        .host = text(256),
                        .process_id = integer(0, kMax),
                        .seen_term = integer(0, kMax),
-                       .governor = {}};
+                       .governor = {},
+                       .metrics_address = address()};
   if (coin())
     message.governor = GovernorReport{.next_step = Step{integer(0, kMax)}, .changes = changes()};
   return message;
@@ -240,7 +249,8 @@ Status RandomMessage::draw<Status>() {
                                .process_id = integer(0, kMax),
                                .incarnations = integer(0, kMax),
                                .place = place(),
-                               .seconds_since_heartbeat = number()});
+                               .seconds_since_heartbeat = number(),
+                               .metrics_address = address()});
     message.alarms.push_back({.kind = static_cast<AlarmKind>(integer(0, kNumAlarmKinds - 1)),
                               .unix_seconds = integer(0, kMax),
                               .step = Step{integer(-1, kMax)},

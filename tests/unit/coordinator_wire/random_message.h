@@ -21,6 +21,7 @@ class RandomMessage {
   [[nodiscard]] double number();
   [[nodiscard]] bool coin() { return integer(0, 1) == 1; }
   [[nodiscard]] std::string text(int max_bytes);
+  [[nodiscard]] std::string address();  ///< host:port, or empty
 
   [[nodiscard]] RunIdentity run();
   [[nodiscard]] RankProcess process();

@@ -79,7 +79,8 @@ class Line : public testing::Test {
                         .progress = progress_,
                         .changes = timeline_.changes(),
                         .first_step = first_step,
-                        .log = lines_.log()});
+                        .log = lines_.log(),
+                        .metrics_address = "n7:9100"});
   }
 
   void submit(std::int64_t first, std::int64_t last) {
@@ -139,6 +140,7 @@ TEST_F(Line, RegistersAndSaysWhereItsRankIs) {
   EXPECT_EQ(registration.process.rank, Rank{1});
   EXPECT_EQ(registration.process_id, ::getpid());
   EXPECT_FALSE(registration.governor.has_value());
+  EXPECT_EQ(registration.metrics_address, "n7:9100");
   EXPECT_EQ(fake_.heartbeats_.at(2).place, progress_.place());
   EXPECT_EQ(fake_.heartbeats_.at(2).process, registration.process);
   EXPECT_EQ(fake_.num_reports_, 0);

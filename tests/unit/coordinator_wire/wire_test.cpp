@@ -266,6 +266,41 @@ TEST(WireOfTexts, RefusesWhatIsNoTextWithoutAWord) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
+TEST(WireOfRegistrations, TakesAnAddressOfMetricsOrNone) {
+  RandomMessage random(5);
+  Registration registration = random.draw<Registration>();
+  for (const char* const good : {"", "127.0.0.1:1", "[::1]:65535", "node-7.cluster.local:9100"}) {
+    registration.metrics_address = good;
+    EXPECT_EQ(decode<Registration>(encode(registration)).metrics_address, good);
+  }
+  registration.metrics_address = std::string(254, 'a') + ":1";
+  EXPECT_EQ(decode<Registration>(encode(registration)).metrics_address,
+            registration.metrics_address);
+}
+
+TEST(WireOfRegistrations, RefusesAnAddressOfMetricsThatIsNoHostAndPort) {
+  RandomMessage random(5);
+  Registration registration = random.draw<Registration>();
+  Status status = random.draw<Status>();
+  status.members = {{.rank = Rank{0}}};
+  for (const char* const wrong :
+       {"host", ":9100", "host:", "host:0", "host:65536", "host:-1", "host:1e3", "host: 1",
+        "http://host:9100", "host:9100/metrics", "user@host:9100", "a b:9100", "hôst:9100",
+        "host:9100\n", "host\x1b:1", "host?x:1", "host,other:1", "\"host\":1", "{rank}:1"}) {
+    registration.metrics_address = wrong;
+    EXPECT_THAT([&] { static_cast<void>(decode<Registration>(encode(registration))); },
+                IsRefused(Reason::malformed, HasSubstr("metrics_address")))
+        << wrong;
+    status.members[0].metrics_address = wrong;
+    EXPECT_THAT([&] { static_cast<void>(decode<Status>(encode(status))); },
+                IsRefused(Reason::malformed, HasSubstr("members.metrics_address")))
+        << wrong;
+  }
+  registration.metrics_address = std::string(255, 'a') + ":1";
+  EXPECT_THAT([&] { static_cast<void>(decode<Registration>(encode(registration))); },
+              IsRefused(Reason::malformed, HasSubstr("is 257 bytes, must be at most 256")));
+}
+
 // The largest blow-up there is: parts that are there and empty.
 TEST(WireOfRecords, NeedsLittleMemoryForBytesThatPretendToBeMany) {
   v1::ReportReply reply;
