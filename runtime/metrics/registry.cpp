@@ -31,6 +31,11 @@ PrometheusLabels labels_of(const Family& family, const LabelValues& values) {
   return labels;
 }
 
+PrometheusLabels without(PrometheusLabels labels, const std::vector<std::string>& names) {
+  for (const std::string& name : names) labels.erase(name);
+  return labels;
+}
+
 /// Families of one kind, and their series by label values.
 template <class Metric>
 struct Kept {
@@ -64,7 +69,11 @@ struct Registry::State {
     prometheus::Family<Metric>*& made = kept.families[family.name];
     try {
       if (made == nullptr) {
-        made = &build().Name(family.name).Help(family.help).Labels(constant).Register(registry);
+        made = &build()
+                    .Name(family.name)
+                    .Help(family.help)
+                    .Labels(without(constant, family.labels))
+                    .Register(registry);
       }
       series = &made->Add(labels, more...);
     } catch (const std::invalid_argument& error) {

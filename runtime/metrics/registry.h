@@ -78,7 +78,8 @@ class Registry {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  /// beside the registry's own may be given for a family that only some series carry (rank).
+  /// The series of these values; made if there is none. A family that names one of the registry's
+  /// own labels (the coordinator's, rank) gives it another value.
   /// @throws InvalidArgument if the number of values is not that of Family::labels, if a name is
   ///         none, or if the family was made before as something else
   Counter counter(const Family& family, const LabelValues& values = {});

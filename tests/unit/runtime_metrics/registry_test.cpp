@@ -20,6 +20,16 @@ TEST(Registry, PutsItsOwnLabelsOnEverySeries) {
               HasSubstr("softmoe_rows{rank=\"3\",run=\"night\",layer=\"07\"} 2.5"));
 }
 
+TEST(Registry, LetsAFamilyGiveOneOfItsOwnLabelsAnotherValue) {
+  Registry registry({{"run", "night"}, {"rank", "0"}});
+
+  registry.gauge({.name = "softmoe_age", .labels = {"rank"}, .help = "Age"}, {"3"}).set(1.5);
+  registry.gauge({.name = "softmoe_up", .help = "Up"}).set(1);
+
+  EXPECT_THAT(registry.page(), HasSubstr("softmoe_age{run=\"night\",rank=\"3\"} 1.5"));
+  EXPECT_THAT(registry.page(), HasSubstr("softmoe_up{rank=\"0\",run=\"night\"} 1"));
+}
+
 TEST(Registry, GivesTheSameSeriesWhenAskedAgain) {
   Registry registry({});
   const Family steps{.name = "softmoe_steps_total", .kind = Kind::counter, .help = "Steps"};
