@@ -13,7 +13,7 @@ Call::Call(Service& service, grpc::GenericCallbackServerContext& context)
     : service_(service), context_(context), rules_(find_method(context.method())) {
   if (rules_ == nullptr) {
     is_claimed_ = true;
-    Finish({grpc::StatusCode::UNIMPLEMENTED, "no such call in this version of the protocol"});
+    finish({grpc::StatusCode::UNIMPLEMENTED, "no such call in this version of the protocol"});
     return;
   }
   try {
@@ -44,7 +44,7 @@ void Call::OnReadDone(bool ok) {
     refuse(refused);
   } catch (const std::exception& error) {
     service_.log(fmt::format("a call of {} failed: {}", caller_.name, error.what()));
-    Finish({grpc::StatusCode::INTERNAL, "the coordinator failed; its log says why"});
+    finish({grpc::StatusCode::INTERNAL, "the coordinator failed; its log says why"});
   }
 }
 
@@ -53,6 +53,7 @@ void Call::answer() {
   const std::string bytes = text_of(request_);
   request_.Clear();
   reply_ = buffer_of(service_.answer(*rules_, caller_, bytes));
+  count(grpc::StatusCode::OK);
   StartWriteAndFinish(&reply_, {}, grpc::Status::OK);
 }
 
@@ -60,11 +61,21 @@ void Call::refuse(const Refused& refused) {
   service_.note(refused, context_.peer());
   context_.AddTrailingMetadata(std::string(kReasonKey),
                                std::to_string(static_cast<int>(refused.reason())));
-  Finish(status_of(refused));
+  finish(status_of(refused));
 }
 
 void Call::finish_late() {
-  Finish({grpc::StatusCode::DEADLINE_EXCEEDED, "the message of the call did not come"});
+  finish({grpc::StatusCode::DEADLINE_EXCEEDED, "the message of the call did not come"});
+}
+
+// Counted before it is finished: from then on the library may be done with the call.
+void Call::finish(const grpc::Status& status) {
+  count(status.error_code());
+  Finish(status);
+}
+
+void Call::count(grpc::StatusCode code) {
+  service_.counts().note(rules_, code, Service::Clock::now() - begun_);
 }
 
 void Call::OnDone() {

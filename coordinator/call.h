@@ -27,6 +27,8 @@ class Call final : public grpc::ServerGenericBidiReactor {
   void begin();
   void answer();
   void refuse(const Refused& refused);
+  void finish(const grpc::Status& status);
+  void count(grpc::StatusCode code);
 
   Service& service_;
   grpc::GenericCallbackServerContext& context_;

@@ -44,8 +44,8 @@ Gate::Gate(Rules rules) : rules_(std::move(rules)), rate_(rules_.max_calls_per_s
 Caller Gate::admit(const MethodRules& method, const Shown& shown, CallRate::TimePoint now) {
   Caller caller = identify(shown);
   if (caller.role && !method.allows(*caller.role)) {
-    throw Refused(Reason::role, fmt::format("role {} may not call {}", name_of(*caller.role),
-                                            method.path.substr(method.path.rfind('/') + 1)));
+    throw Refused(Reason::role,
+                  fmt::format("role {} may not call {}", name_of(*caller.role), name_of(method)));
   }
   if (method.for_rank) {
     if (!caller.rank) caller.rank = claimed_rank(shown);

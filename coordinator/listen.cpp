@@ -79,6 +79,12 @@ std::string name_for_others(const std::string& host) {
   return name.data();
 }
 
+std::string address_for_others(const std::string& address) {
+  const HostPort parts = split_address(address);
+  const std::string host = name_for_others(parts.host);
+  return host == parts.host ? address : fmt::format("{}:{}", host, parts.port);
+}
+
 std::string join_address(const std::string& host, int port) {
   const bool is_number_of_v6 = host.find(':') != std::string::npos;
   return is_number_of_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);

@@ -24,6 +24,9 @@ struct HostPort {
 /// What others call the host that listens at `host`: the machine's name for "every address".
 [[nodiscard]] std::string name_for_others(const std::string& host);
 
+/// host:port as others reach who listens there.
+[[nodiscard]] std::string address_for_others(const std::string& address);
+
 /// host:port, with brackets where the host needs them.
 [[nodiscard]] std::string join_address(const std::string& host, int port);
 

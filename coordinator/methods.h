@@ -67,6 +67,11 @@ inline constexpr std::array<MethodRules, 7> kMethods = {
                 .for_admin = true,
                 .max_bytes = kMaxSmallMessageBytes}};
 
+/// The method as coordinator.proto names it: "SendHeartbeat".
+[[nodiscard]] constexpr std::string_view name_of(const MethodRules& rules) {
+  return rules.path.substr(rules.path.rfind('/') + 1);
+}
+
 [[nodiscard]] constexpr const MethodRules& rules_of(Method method) {
   return kMethods[static_cast<std::size_t>(method)];
 }

@@ -142,6 +142,10 @@ const std::string& Server::address() const {
   return impl_->address;
 }
 
+AllCallTotals Server::calls() const {
+  return impl_->service->counts().totals();
+}
+
 const std::string& Server::warning() const {
   return impl_->warning;
 }

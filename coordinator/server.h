@@ -6,6 +6,7 @@
 #include <string>
 
 #include "coordinator/access.h"
+#include "coordinator/call_counts.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/coordinator_config.h"
 
@@ -52,6 +53,9 @@ class Server {
   /// What people must be told on every start: that callers prove nothing, or send their tokens over
   /// a network in the clear. Empty: nothing of the kind.
   [[nodiscard]] const std::string& warning() const;
+
+  /// The calls that were answered so far. Any thread; waits for nobody.
+  [[nodiscard]] AllCallTotals calls() const;
 
   /// What endpoint.h calls in_process: a channel to this server without a network. Only for files
   /// of this folder, where gRPC is known.

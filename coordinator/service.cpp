@@ -51,9 +51,8 @@ Caller Service::admit(const MethodRules& rules, const grpc::GenericCallbackServe
 void Service::check_size(const MethodRules& rules, std::size_t bytes) const {
   const std::int64_t limit = rules.max_bytes.value_or(parts_.max_message_bytes);
   if (std::cmp_less_equal(bytes, limit)) return;
-  throw Refused(Reason::too_large,
-                fmt::format("a message of {} bytes, the limit of {} is {}", bytes,
-                            rules.path.substr(rules.path.rfind('/') + 1), limit));
+  throw Refused(Reason::too_large, fmt::format("a message of {} bytes, the limit of {} is {}",
+                                               bytes, name_of(rules), limit));
 }
 
 std::string Service::answer(const MethodRules& rules, const Caller& caller,

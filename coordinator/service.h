@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "coordinator/call_counts.h"
 #include "coordinator/gate.h"
 #include "coordinator/handlers.h"
 
@@ -40,6 +41,9 @@ class Service final : public grpc::CallbackGenericService {
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override;
 
+  /// The calls that have been answered, refused ones among them.
+  [[nodiscard]] CallCounts& counts() { return counts_; }
+
   /// Finishes calls whose message does not come, and lets the coordinator look for hangs.
   void look(Clock::time_point now);
 
@@ -60,6 +64,7 @@ class Service final : public grpc::CallbackGenericService {
 
   Parts parts_;
   Gate gate_;
+  CallCounts counts_;
   std::mutex mutex_;
   std::unordered_set<Call*> open_calls_;
 };

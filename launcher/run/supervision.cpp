@@ -6,6 +6,7 @@
 
 #include "budget/local_budget_link.h"
 #include "coordinator/endpoint.h"
+#include "coordinator/targets.h"
 #include "launcher/run/run_plan.h"
 #include "launcher/run/texts_of_ranks.h"
 #include "launcher/run/together.h"
@@ -51,8 +52,9 @@ std::string folder_in(const storage::Path& run_folder) {
 
 }  // namespace
 
-Supervision::Supervision(const config::Loaded<RunConfig>& loaded, RankSession& session, Say say)
-    : say_(std::move(say)), config_(loaded.value.coordinator) {
+Supervision::Supervision(const config::Loaded<RunConfig>& loaded, RankSession& session, Say say,
+                         SupervisionMetrics metrics)
+    : say_(std::move(say)), metrics_(std::move(metrics)), config_(loaded.value.coordinator) {
   const Rank rank = session.world().rank();
   config_.tls.certificate_file = for_rank(config_.tls.certificate_file, rank);
   config_.tls.key_file = for_rank(config_.tls.key_file, rank);
@@ -81,6 +83,9 @@ void Supervision::start_embedded(const config::Loaded<RunConfig>& loaded, RankSe
         *coordinator_,
         coordinator::Server::Options{
             .config = config_, .run_id = identity_of(loaded, 1).run_id, .tokens = tokens_});
+    if (metrics_.registry != nullptr) {
+      telemetry_.emplace(*metrics_.registry, *coordinator_, *server_);
+    }
     return true;
   });
   const std::string address = from_root(started ? server_->address() : std::string(), session);
@@ -110,6 +115,7 @@ void Supervision::connect(Endpoint endpoint, const config::Loaded<RunConfig>& lo
       .changes = plan.changes,
       .first_step = Step(0),
       .log = is_root ? say_ : Say(),
+      .metrics_address = metrics_.address,
   });
 }
 
@@ -119,6 +125,11 @@ void Supervision::publish(const storage::Path& run_folder) {
   const std::string folder = folder_in(run_folder);
   coordinator::publish_address(folder, server_->address());
   if (tokens_) coordinator::write_tokens(storage::Path(folder) / "tokens", *tokens_);
+}
+
+std::vector<metrics::Target> Supervision::targets() const {
+  if (!coordinator_) return {};
+  return coordinator::targets_of(coordinator_->status(coordinator::Clock::now()), "");
 }
 
 std::string Supervision::describe() const {
