@@ -1,8 +1,10 @@
 """Run health: is the run alive, does it learn, where does the time go, who is slow, what does the coordinator say."""
 
 from source.frame import dashboard as framed
-from source.panels import Json, Panel, Query, row, stat, timeseries
+from source.panels import Json, Panel, Query, row, stat, table, timeseries
 from source.processes import PER_STEP, STEPS, coordinator, exchange, scraping, stragglers
+
+INFORMATION = "version, backend, precision, world_size, expert_parallel, layers, experts, config_hash"
 
 
 def _now() -> list[Panel]:
@@ -60,6 +62,16 @@ def _now() -> list[Panel]:
                 Query("count(count by (job, instance) (last_over_time(softmoe_metrics_series{<run>}[1h])))", "seen"),
             ],
             "none",
+        ),
+        table(
+            "The run",
+            "What the run said of itself when it started.",
+            [Query(f"max by ({INFORMATION}) (softmoe_run_info{{<run>}})")],
+            "none",
+            transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True, "Value": True}}}],
+            colored="^$",
+            width=24,
+            height=4,
         ),
     ]
 
