@@ -6,7 +6,7 @@ from source.panels import Json, Panel, Query, heatmap, padded, row, stat, table,
 LAYER_SERIES = "layer {{layer}}"
 SUMMARY = "Needs metrics.expert_detail: summary or more."
 BUCKETS = "Needs metrics.expert_detail: buckets or more."
-TOPK = "Needs metrics.expert_detail: topk."
+TOPK = "Needs metrics.expert_detail: topk or more."
 FULL = "Needs metrics.expert_detail: full."
 DETAIL = "softmoe_metrics_detail_level{<run>}"
 
