@@ -1,7 +1,7 @@
 """Expert usage: which experts work, which are dead, and what the imbalance costs the ranks."""
 
 from source.frame import dashboard as framed
-from source.panels import Json, Panel, Query, heatmap, padded, row, stat, table, timeseries
+from source.panels import Json, Panel, Query, heatmap, row, stat, table, timeseries
 
 LAYER_SERIES = "layer {{layer}}"
 SUMMARY = "Needs metrics.expert_detail: summary or more."
@@ -67,7 +67,7 @@ def _now() -> list[Panel]:
         heatmap(
             "Imbalance by layer",
             f"Time to the right, layers upwards; colour: fullest expert's rows over the mean, 1 is balanced. {SUMMARY}",
-            Query(padded("max by (layer) (softmoe_layer_load_imbalance_ratio{<run>})", "layer"), "{{layer}}"),
+            Query("max by (layer) (softmoe_layer_load_imbalance_ratio{<run>})", "{{layer}}"),
             least=1,
             most=4,
         ),
@@ -185,7 +185,7 @@ def _experts() -> list[Panel]:
         heatmap(
             "Experts of layer $layer",
             f"Time to the right, experts upwards; colour: load over the layer's mean, 1 is fair, 0 is dead. {FULL}",
-            Query(padded("max by (expert) (softmoe_expert_load_ratio{<layer>})", "expert"), "{{expert}}"),
+            Query("max by (expert) (softmoe_expert_load_ratio{<layer>})", "{{expert}}"),
             least=0,
             most=3,
             height=14,

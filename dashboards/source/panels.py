@@ -41,12 +41,6 @@ class Panel:
     height: int
 
 
-def padded(expr: str, label: str) -> str:
-    """The label's number with three digits: Grafana sorts rows of a heatmap as text."""
-    two = f'label_replace({expr}, "{label}", "0$1", "{label}", "(..)")'
-    return f'label_replace({two}, "{label}", "00$1", "{label}", "(.)")'
-
-
 def _targets(queries: list[Query], shape: str, instant: bool) -> list[Json]:
     return [
         {

@@ -2,8 +2,9 @@
 
 from source.panels import Panel, Query, row, stat, timeseries
 
-# Phases in which a rank waits for others or for what they send; in the rest it works.
-WAITING = "counts|dispatch|combine|reduce|gather|idle"
+# Phases in which a rank waits for others or for what they send, and the time between steps, which is mostly one
+# rank writing while the others wait; in the rest a rank works.
+WAITING = "counts|dispatch|combine|reduce|gather|idle|between"
 STEPS = "sum(rate(softmoe_train_steps_total{<run>}[$__rate_interval]))"
 PER_STEP = f"/ on () group_left () {STEPS}"
 
