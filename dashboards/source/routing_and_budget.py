@@ -158,8 +158,8 @@ def _layers() -> list[Panel]:
         ),
         timeseries(
             "Layer $layer: experts run, over tokens",
-            "Quantiles over the tokens of the last step; 1 is the largest number.",
-            [Query("max by (quantile) (softmoe_layer_k_realised_quantile{<layer>})", "quantile {{quantile}}")],
+            "Quantiles over the tokens of the last step; 1 is the largest number. 32 stands for all above.",
+            [Query("max by (q) (softmoe_layer_k_realised_quantile{<layer>})", "quantile {{q}}")],
             "none",
             low=0,
         ),
@@ -201,21 +201,21 @@ def _softness() -> list[Panel]:
         timeseries(
             "Decision margin, median",
             "Distance of the nearest expert from the threshold, in units of alpha, by layer.",
-            [Query('max by (layer) (softmoe_router_margin{<run>, quantile="0.5"})', LAYER_SERIES)],
+            [Query('max by (layer) (softmoe_router_margin{<run>, q="0.5"})', LAYER_SERIES)],
             "none",
             low=0,
         ),
         timeseries(
             "Decision margin, lowest tenth",
             "The tokens that would change their experts first.",
-            [Query('max by (layer) (softmoe_router_margin{<run>, quantile="0.1"})', LAYER_SERIES)],
+            [Query('max by (layer) (softmoe_router_margin{<run>, q="0.1"})', LAYER_SERIES)],
             "none",
             low=0,
         ),
         timeseries(
             "Layer $layer: decision margins",
             "Quantiles over tokens, in units of alpha.",
-            [Query("max by (quantile) (softmoe_router_margin{<layer>})", "quantile {{quantile}}")],
+            [Query("max by (q) (softmoe_router_margin{<layer>})", "quantile {{q}}")],
             "none",
             low=0,
         ),
@@ -225,7 +225,7 @@ def _softness() -> list[Panel]:
 def _gates() -> list[Panel]:
     return [
         row("Gates and limits"),
-        _by_layer("Sum of a token's gates", "Mean over tokens.", "softmoe_router_gate_sum", "none", low=0),
+        _by_layer("Sum of a token's gates", "Mean over tokens.", "softmoe_router_gate_mass", "none", low=0),
         _by_layer(
             "Dropped mass", "Soft mass below the truncation, per token.", "softmoe_router_dropped_mass", "none", low=0
         ),
