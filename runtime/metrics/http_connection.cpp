@@ -1,6 +1,8 @@
 #include "runtime/metrics/http_connection.h"
 
 #include <fmt/format.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
@@ -13,8 +15,8 @@ namespace {
 namespace asio = boost::asio;
 using Error = boost::system::error_code;
 
-// For the end of a connection: a client that still sends would lose the reply to a reset.
-constexpr std::chrono::milliseconds kLongestLeave{1000};
+constexpr int kSendBuffer = 128 * 1024;
+// A client that still sends when the connection ends would lose the reply to a reset.
 constexpr std::size_t kMostDiscarded = std::size_t{256} * 1024;
 
 HttpPage words(int status) {
@@ -65,6 +67,11 @@ HttpConnection::HttpConnection(HttpService& service, asio::ip::tcp::socket socke
       buffer_(service.options.max_request_bytes) {}
 
 void HttpConnection::start() {
+  Error ignored;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  // The system takes no more than this on behalf of a client, so a reply that is written is taken
+  // but for as much.
+  socket_.set_option(asio::socket_base::send_buffer_size(kSendBuffer), ignored);
   set_deadline(service_.options.patience);
   read();
 }
@@ -74,8 +81,6 @@ void HttpConnection::close() {
   if (service_.open.erase(keep_until_the_end) == 0) return;
   Error ignored;
   if (phase_ == Phase::reading || phase_ == Phase::answering) ++service_.refused;
-  // Whoever did not take the reply in time shall not have the system keep it for him either.
-  if (phase_ == Phase::answering) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   socket_.close(ignored);
   deadline_.cancel();
 }
@@ -86,8 +91,17 @@ void HttpConnection::set_deadline(std::chrono::milliseconds limit) {
     const auto self = weak.lock();
     // A new deadline may have been set while this call was on its way.
     if (error || !self || self->deadline_.expiry() > Clock::now()) return;
+    self->reset_if_unsent();
     self->close();
   });
+}
+
+void HttpConnection::reset_if_unsent() {
+  int unsent = 0;
+  const bool is_all_sent = ::ioctl(socket_.native_handle(), SIOCOUTQ, &unsent) != 0 || unsent == 0;
+  if (is_all_sent) return;
+  Error ignored;
+  socket_.set_option(asio::socket_base::linger(true, 0), ignored);
 }
 
 void HttpConnection::read() {
@@ -152,7 +166,7 @@ void HttpConnection::leave() {
   Error error;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
   if (error) return close();
-  set_deadline(std::min(kLongestLeave, service_.options.patience));
+  // The deadline of the reply stands: until then the client may take what the system holds of it.
   discard(kMostDiscarded);
 }
 

@@ -55,6 +55,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   };
 
   void set_deadline(std::chrono::milliseconds limit);
+  /// Whoever did not take a reply in time shall not have the system keep it for him either.
+  void reset_if_unsent();
   void read();
   void look_at_bytes();
   void answer(const HttpRequest& request);

@@ -129,7 +129,6 @@ void HttpServer::State::admit(int descriptor) {
     ++service.refused;
     return;
   }
-  socket.set_option(asio::ip::tcp::no_delay(true), error);
   std::shared_ptr<HttpConnection> connection;
   try {
     connection = std::make_shared<HttpConnection>(service, std::move(socket));
