@@ -45,6 +45,38 @@ TEST(MetricsEndpoint, ServesWhatItsRegistryHolds) {
   EXPECT_THAT(samples_of(body_of(reply)), testing::SizeIs(endpoint.registry().num_series()));
 }
 
+TEST(MetricsEndpoint, ServesWholePagesOfAWholeModelWhileOthersWrite) {
+  MetricsEndpoint endpoint({.constant = {{"run", "night"}, {"rank", "0"}}});
+  const Family load{.name = "softmoe_expert_load_ratio",
+                    .labels = {"layer", "expert"},
+                    .help = "Load of an expert over the layer's mean"};
+  std::vector<Gauge> gauges;
+  for (int i = 0; i < 32768; ++i) {
+    gauges.push_back(
+        endpoint.registry().gauge(load, {std::to_string(i / 512), std::to_string(i % 512)}));
+  }
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (std::size_t i = 0; !done; ++i) {
+      gauges[i % gauges.size()].set(static_cast<double>(i));
+      endpoint.mark_changed();
+    }
+  });
+
+  std::string reply;
+  const Clock::time_point end = Clock::now() + test::patience(10s);
+  while (reply.size() < 1'000'000 && Clock::now() < end) {
+    reply = get(endpoint.address(), "/metrics");
+    std::this_thread::sleep_for(20ms);
+  }
+  const std::vector<Sample> samples = samples_of(body_of(reply));
+  done = true;
+  writer.join();
+
+  EXPECT_EQ(samples.size(), 32768 + 11);
+  EXPECT_THAT(reply, HasSubstr("softmoe_metrics_series{rank=\"0\",run=\"night\"} 32779\n"));
+}
+
 TEST(MetricsEndpoint, CountsItsOwnSeriesTimeAndRequests) {
   MetricsEndpoint endpoint({});
   (void)get(endpoint.address(), "/nothing");
