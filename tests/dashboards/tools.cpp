@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 
 namespace softmoe::test {
 
 namespace {
+
+// promtool simulates hours of scraping; on a busy machine it takes its time.
+constexpr auto kLimit = std::chrono::minutes(4);
 
 struct Place {
   std::string path;
@@ -49,7 +53,7 @@ Ended run_tool(Tool tool, const std::vector<std::string>& arguments,
                const std::filesystem::path& directory) {
   std::vector<std::string> words = {path_of(tool)};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  return run_program({.words = words, .directory = directory});
+  return run_program({.words = words, .directory = directory}, kLimit);
 }
 
 }  // namespace softmoe::test
