@@ -67,7 +67,7 @@ class Whole {
             gauge("softmoe_coordinator_term", "Fencing term; grows by one with every start"))),
         expected(registry.gauge(gauge("softmoe_coordinator_ranks_expected", "Ranks of the run"))),
         last_record(registry.gauge(gauge("softmoe_coordinator_last_record_step",
-                                         "Step of the newest record, -1 before the first"))),
+                                         "Step of the newest record"))),
         step_seconds(registry.gauge(
             gauge("softmoe_coordinator_step_seconds", "Median time between records"))),
         stuck(registry.gauge(gauge("softmoe_coordinator_stuck",

@@ -123,6 +123,8 @@ TEST_F(ServerUnderAbuse, FinishesCallsWhoseMessageDoesNotCome) {
   }
 
   EXPECT_EQ(status.error_message(), "the message of the call did not come");
+  const CallTotals calls = server_->calls()[static_cast<std::size_t>(Method::status)];
+  EXPECT_EQ(calls.by_code[grpc::StatusCode::DEADLINE_EXCEEDED], 1);
   EXPECT_TRUE(still_serves());
   queue.Shutdown();
   while (queue.Next(&tag, &ok)) {
