@@ -162,6 +162,7 @@ int run_program(int argc, char** argv) {
   add_data(app, parsed);
   add_coordinator(app, parsed);
   add_ctl(app, parsed);
+  add_submit(app, parsed);
   app.add_subcommand("version", "version and what was built in")->callback([&parsed] {
     parsed.action = print_version;
   });

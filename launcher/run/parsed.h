@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "launcher/commands/command.h"
+#include "launcher/commands/submit_command.h"
 
 namespace softmoe::launcher {
 
@@ -21,6 +22,7 @@ struct Parsed {
   CertificateOptions certificates;
   CtlOptions ctl;
   coordinator::ChangeOrder change;
+  SubmitSlurmOptions submit_slurm;
   double watch_seconds = 2.0;
   std::int64_t watch_count = 0;
   std::function<ExitCode()> action;
@@ -33,5 +35,7 @@ void add_world(CLI::App& command, std::optional<int>& expect_world);
 void add_coordinator(CLI::App& app, Parsed& parsed);
 /// `softmoe ctl` and its verbs.
 void add_ctl(CLI::App& app, Parsed& parsed);
+/// `softmoe submit` and the clusters it knows.
+void add_submit(CLI::App& app, Parsed& parsed);
 
 }  // namespace softmoe::launcher
