@@ -30,7 +30,7 @@ const std::vector<std::string>& known_names() {
 /// The value and what may follow it. A shell would do something with anything else.
 const std::regex& assignment() {
   static const std::regex kPattern(
-      R"re(^([A-Za-z_][A-Za-z0-9_]*)=("[^"$`\\]*"|'[^']*'|[A-Za-z0-9_%+,./:@=-]*)(\s+#.*|\s*)$)re");
+      R"re(^\s*([A-Za-z_][A-Za-z0-9_]*)=("[^"$`\\]*"|'[^']*'|[A-Za-z0-9_%+,./:@=-]*)(\s+#.*|\s*)$)re");
   return kPattern;
 }
 
