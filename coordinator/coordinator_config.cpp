@@ -24,6 +24,12 @@ void check_addresses(const CoordinatorConfig& config, config::Check& check) {
                                         "published in the folder",
                                         config.address));
   }
+  if (!config.metrics_listen.empty() && !is_address(config.metrics_listen, 0)) {
+    check.refuse("metrics_listen",
+                 fmt::format("'{}' is not host:port; write 127.0.0.1:0 for any free port, or "
+                             "nothing to serve no metrics",
+                             config.metrics_listen));
+  }
   const bool is_found = !config.folder.empty() || !config.address.empty();
   if (config.placement == Placement::standalone && !is_found) {
     check.refuse("folder",
@@ -89,6 +95,8 @@ void CoordinatorConfig::bind(config::Reader& reader) {
   reader.value("token_file", token_file, "lines 'role token', mode 0600; empty: in the folder");
   reader.value("insecure", insecure, "whether to go without secrets where others can connect");
   reader.section("tls", tls);
+  reader.value("metrics_listen", metrics_listen,
+               "host:port where a standalone one serves its metrics; empty: nowhere");
   reader.value("heartbeat_seconds", heartbeat_seconds, Range{.min = 0.01, .max = 3600},
                "time between two signs of life of a rank");
   reader.value("silence_seconds", silence_seconds, Range{.above = 0, .max = 86400},

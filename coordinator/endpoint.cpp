@@ -82,6 +82,16 @@ std::optional<std::string> published_address(const std::string& folder) {
   return address;
 }
 
+void publish_metrics_address(const std::string& folder, const std::string& address) {
+  storage::PosixFileSystem files;
+  const storage::Path path = storage::Path(folder) / "metrics_address";
+  if (!address.empty()) {
+    storage::write_file(files, path, storage::bytes_of(address + "\n"));
+  } else if (files.exists(path)) {
+    files.remove(path);
+  }
+}
+
 std::string token_path(const CoordinatorConfig& config) {
   if (!config.token_file.empty()) return config.token_file;
   return config.folder.empty() ? "" : (storage::Path(config.folder) / "tokens").string();

@@ -35,6 +35,10 @@ struct Endpoint {
 /// @throws StorageError
 void publish_address(const std::string& folder, const std::string& address);
 [[nodiscard]] std::optional<std::string> published_address(const std::string& folder);
+/// The same of `metrics_address`, where a standalone one serves its metrics; empty: nowhere, and
+/// there is no such file.
+/// @throws StorageError
+void publish_metrics_address(const std::string& folder, const std::string& address);
 /// The token file of a configuration: token_file, or `tokens` in the folder.
 [[nodiscard]] std::string token_path(const CoordinatorConfig& config);
 

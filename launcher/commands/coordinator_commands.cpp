@@ -5,19 +5,14 @@
 #include <csignal>
 
 #include "coordinator/certificates.h"
-#include "coordinator/endpoint.h"
-#include "coordinator/journal.h"
-#include "coordinator/server.h"
 #include "launcher/commands/command.h"
 #include "launcher/run/launch_environment.h"
 #include "launcher/run/run_plan.h"
-#include "runtime/storage/posix_file_system.h"
+#include "launcher/run/standalone_coordinator.h"
 
 namespace softmoe::launcher {
 
 namespace {
-
-using coordinator::Tokens;
 
 /// SIGINT and SIGTERM, held back from every thread that is started later, until somebody waits.
 class EndSignals {
@@ -61,15 +56,6 @@ int world_of(const CoordinatorOptions& options) {
   return environment.world();
 }
 
-/// The tokens that the folder holds from an earlier start, or new ones.
-std::optional<Tokens> keep_tokens(const coordinator::CoordinatorConfig& config,
-                                  storage::FileSystem& files) {
-  if (config.tls.is_given() || config.insecure) return std::nullopt;
-  const storage::Path path = coordinator::token_path(config);
-  if (!files.exists(path)) coordinator::write_tokens(path, coordinator::draw_tokens());
-  return coordinator::read_tokens(path);
-}
-
 config::Loaded<RunConfig> load(const CoordinatorOptions& options, int world) {
   config::Loaded<RunConfig> loaded =
       load_run_config(options.config_path.empty() ? config::Source::none()
@@ -100,18 +86,9 @@ ExitCode run_coordinator(const CoordinatorOptions& options) {
   const config::Loaded<RunConfig> loaded = load(options, world);
   const coordinator::CoordinatorConfig& config = loaded.value.coordinator;
 
-  storage::PosixFileSystem files;
-  files.make_directories(config.folder);
-  const coordinator::RunPlan plan = plan_of(loaded, world);
-  coordinator::Journal journal(files, config.folder);
-  coordinator::Coordinator owner({.config = config, .plan = plan, .journal = &journal, .log = say},
-                                 coordinator::Clock::now());
-  const std::optional<Tokens> tokens = keep_tokens(config, files);
-  const coordinator::Server server(
-      owner, {.config = config, .run_id = plan.identity.run_id, .tokens = tokens});
-  coordinator::publish_address(config.folder, server.address());
-  say(fmt::format("serving {} ranks at {}; folder {}", world, server.address(), config.folder));
-  if (!server.warning().empty()) say("WARNING: " + server.warning());
+  const StandaloneCoordinator coordinator(config, plan_of(loaded, world), say);
+  say(coordinator.describe());
+  if (!coordinator.warning().empty()) say("WARNING: " + coordinator.warning());
   const int number = signals.wait();
   say(fmt::format("ended by signal {}; the run goes on without", number));
   return ExitCode::done;

@@ -65,6 +65,11 @@ TEST(CoordinatorConfig, AddressesAreHostAndPort) {
   CoordinatorConfig config;
   config.listen = "[::1]:0";
   EXPECT_EQ(refusals(config), "");
+  config.metrics_listen = "";
+  EXPECT_EQ(refusals(config), "");
+  config.metrics_listen = "9100";
+  EXPECT_THAT(refusals(config), HasSubstr("metrics_listen"));
+  config.metrics_listen = "0.0.0.0:9100";
   config.address = "host:0";
   EXPECT_THAT(refusals(config), HasSubstr("address"));
 }
