@@ -106,6 +106,11 @@ void Monitoring::gather_targets(RankSession& session, const std::vector<std::str
   targets_ = std::move(targets);
 }
 
+SupervisionMetrics Monitoring::for_supervision() {
+  if (!is_served()) return {};
+  return {.address = address_, .registry = session_.is_root() ? &registry() : nullptr};
+}
+
 std::vector<metrics::Target> Monitoring::targets() const {
   const std::lock_guard lock(mutex_);
   return targets_;

@@ -11,6 +11,7 @@
 
 #include "launcher/run/rank_session.h"
 #include "launcher/run/run_config.h"
+#include "launcher/run/supervision.h"
 #include "runtime/metrics/metrics_endpoint.h"
 #include "runtime/storage/file_system.h"
 #include "training/rank_metrics.h"
@@ -34,10 +35,9 @@ class Monitoring {
   Monitoring(const Monitoring&) = delete;
   Monitoring& operator=(const Monitoring&) = delete;
 
-  /// For families of others, an embedded coordinator's.
-  [[nodiscard]] metrics::Registry& registry() { return endpoint_->registry(); }
-  /// host:port at which others reach this rank's page; empty if it is not served.
-  [[nodiscard]] const std::string& address() const { return address_; }
+  /// Where this rank's page is and, on rank 0, room on it for an embedded coordinator. Nothing if
+  /// no page is served.
+  [[nodiscard]] SupervisionMetrics for_supervision();
 
   /// Makes every series.
   /// @param dtype  of the parameters
@@ -59,6 +59,7 @@ class Monitoring {
  private:
   void listen(RankSession& session, const std::vector<std::string>& hosts_W);
   void gather_targets(RankSession& session, const std::vector<std::string>& hosts_W);
+  [[nodiscard]] metrics::Registry& registry() { return endpoint_->registry(); }
   [[nodiscard]] std::vector<metrics::Target> targets() const;
   [[nodiscard]] training::MetricsShape shape() const;
   [[nodiscard]] bool is_served() const { return config_.metrics.is_served(); }

@@ -187,6 +187,34 @@ TEST(Metrics, OfEveryRankAreServedWhileItTrains) {
   }
 }
 
+TEST(Metrics, OfAnEmbeddedCoordinatorAreOnThePageOfRank0) {
+  const Workplace place;
+  const int port = two_free_ports();
+  RunningProgram program(place.by_mpirun(2, kEndless + Words{"metrics.listen=" + at_port(port),
+                                                             "metrics.expert_detail=topk"}),
+                         120s);
+  const auto ranks = [](const MetricsPage& page, const char* state) {
+    return page.value("softmoe_coordinator_ranks", {{"state", state}});
+  };
+
+  const MetricsPage page = wait_for_page(at_port(port), [&](const MetricsPage& candidate) {
+    return has_run_steps(candidate) && ranks(candidate, "alive") == 2;
+  });
+
+  EXPECT_EQ(page.value("softmoe_coordinator_ranks_expected"), 2);
+  EXPECT_EQ(page.value("softmoe_coordinator_rank_incarnations", {{"rank", "1"}}), 1);
+  const std::string text = metrics::body_of(ask(at_port(port), "/metrics"));
+  expect_no_findings(place, text);
+  // Level full is the only family that is not there.
+  std::set<std::string> unserved;
+  for (const auto& [name, _] : documented_metrics(SOFTMOE_SOURCE_DIR)) {
+    if (!MetricsPage(text).families().contains(name)) unserved.insert(name);
+  }
+  EXPECT_THAT(unserved, testing::ElementsAre("softmoe_expert_load_ratio"));
+  EXPECT_THAT(metrics::body_of(ask(at_port(port + 1), "/metrics")),
+              Not(HasSubstr("softmoe_coordinator")));
+}
+
 /// Tokens of llm.c for an evaluation that takes its time.
 void write_tokens(const std::filesystem::path& path, std::size_t count) {
   std::vector<std::uint32_t> words(256 + count);
