@@ -47,6 +47,7 @@ json layer_json(const StepResult& result, std::size_t layer) {
           {"floor_ratio", summary.floor_rate},
           {"cap_ratio", summary.cap_rate},
           {"margin_median", summary.margin_median},
+          {"cut", summary.cut},
           {"loads", summary.loads}};
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
-// The only place that names what a run writes: the progress line, metrics.jsonl, events.jsonl.
+// The only place that names what a run writes: the progress line, metrics.jsonl, events.jsonl. What
+// it serves to Prometheus is named in run_metrics (the run), layer_metrics, expert_metrics and
+// rank_metrics (one rank), and nowhere else.
 
 #include <optional>
 #include <string>

@@ -374,6 +374,7 @@ TEST(Metrics, ChangeNothingOfTheRun) {
       for (const int rank : {0, 1}) {
         num_scrapes += status(at_port(port + rank), "/metrics") == 200 ? 1 : 0;
       }
+      std::this_thread::sleep_for(5ms);
     }
   });
 

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "launcher/run/exit_code.h"
+#include "launcher/run/run_plan.h"
 #include "runtime/config/describe.h"
 #include "runtime/config/resolved_yaml.h"
 
@@ -131,6 +132,26 @@ TEST(ExitCodes, FollowTheKindOfError) {
             ExitCode::cannot_write);
   EXPECT_EQ(exit_code_of(StorageError(StorageError::Kind::io, "")), ExitCode::io);
   EXPECT_EQ(exit_code_of(InternalError("")), ExitCode::internal);
+}
+
+TEST(RunConfig, RefusesMetricsAtWhatIsNoAddress) {
+  for (const char* listen : {"9400", ":9400", "host", "host:", "host:70000", "host:12x"}) {
+    EXPECT_THAT(refusal("", {std::string("metrics.listen=") + listen}), HasSubstr("metrics.listen"))
+        << listen;
+  }
+  for (const char* listen : {"", "0.0.0.0:9400", "[::]:0", "node7:9400"}) {
+    EXPECT_EQ(refusal("", {std::string("metrics.listen=") + listen}), "") << listen;
+  }
+}
+
+TEST(RunPlan, HashesTheTrainingAndNotWhoWatchesIt) {
+  const auto hash = [](const std::vector<std::string>& overrides) {
+    return identity_of(load_run_config(config::Source::none(), overrides, 1), 1).config_hash;
+  };
+  EXPECT_EQ(hash({"metrics.listen=", "metrics.every=3", "metrics.expert_detail=full",
+                  "metrics.targets_folder=x", "metrics.top_experts=2", "metrics.max_series=500"}),
+            hash({}));
+  EXPECT_NE(hash({"training.seed=1"}), hash({}));
 }
 
 }  // namespace
