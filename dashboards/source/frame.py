@@ -28,7 +28,7 @@ def _variable(name: str, label: str, query: str, **more: object) -> Json:
 
 
 def _variables() -> list[Json]:
-    several = {"multi": True, "includeAll": True, "allValue": ".+", "current": {"text": "All", "value": "$__all"}}
+    several = {"multi": True, "includeAll": True, "allValue": ".+", "current": {"text": ["All"], "value": ["$__all"]}}
     return [
         {
             "type": "datasource",

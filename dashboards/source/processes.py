@@ -42,7 +42,7 @@ def stragglers() -> list[Panel]:
             "percentunit",
             low=0,
             high=1,
-            lines=[(None, "red"), (0.75, "transparent")],
+            lines=[(None, "transparent"), (0.75, "red")],
         ),
     ]
 
