@@ -107,6 +107,16 @@ class Slurm : public testing::Test {
     EXPECT_THAT(processes_with(fmt::format("runs/job-{}/", id)), IsEmpty());
   }
 
+  /// Until no node has anything of a step or a batch script left, and Slurm has taken note.
+  void wait_for_no_step() const {
+    const auto deadline = std::chrono::steady_clock::now() + patience(90s);
+    while (on_head({"pgrep", "-f", "^slurmstepd: \\["}).code == 0) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::sleep_for(100ms);
+    }
+    std::this_thread::sleep_for(2s);
+  }
+
   std::unique_ptr<SlurmCluster> cluster_;
   std::unique_ptr<Workplace> place_;
 };
@@ -169,11 +179,13 @@ TEST_F(Slurm, TheTimeLimitSavesAndStartsAgainWhileRestartsAreLeft) {
   EXPECT_EQ(place_->softmoe({"eval", folder(id), "--sequences", "2"}).code, 0);
   expect_no_process_of(id);
 
-  // A requeued job waits for two minutes, unless it is told not to.
+  // A requeued job waits for two minutes, and for a reason: while nodes still clean up after its
+  // last attempt, the next one fails there.
+  wait_for_no_step();
   ASSERT_EQ(on_head({"scontrol", "update", "jobid=" + id, "timelimit=60", "starttime=now"}).code,
             0);
   wait_for_step(folder(id, 1), 1);
-  ASSERT_EQ(on_head({"scancel", "--batch", "--signal=USR1", id}).code, 0);
+  ASSERT_EQ(on_head({"scancel", "--batch", "--signal=USR1", id}).code, 0) << output(id);
   const JobFields ended = cluster_->wait_for_job(
       id, [](const JobFields& job) { return job.at("JobState") == "FAILED"; });
 
