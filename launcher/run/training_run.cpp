@@ -145,7 +145,8 @@ void TrainingRun::announce() {
       rates_.peak_flops * 1e-9, folder_->path().string()));
   say(supervision_.describe());
   say(monitoring_.describe());
-  folder_->add_event(training::event_json("start", 0, ""));
+  folder_->add_event(
+      training::event_json("start", 0, fmt::format(R"({{"ranks":{}}})", topology.world)));
 }
 
 bool TrainingRun::train_until_stopped() {
