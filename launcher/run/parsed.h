@@ -8,6 +8,7 @@
 
 #include "launcher/commands/command.h"
 #include "launcher/commands/submit_command.h"
+#include "launcher/commands/report_command.h"
 
 namespace softmoe::launcher {
 
@@ -23,6 +24,7 @@ struct Parsed {
   CtlOptions ctl;
   coordinator::ChangeOrder change;
   SubmitSlurmOptions submit_slurm;
+  ReportOptions report;
   double watch_seconds = 2.0;
   std::int64_t watch_count = 0;
   std::function<ExitCode()> action;
@@ -37,5 +39,7 @@ void add_coordinator(CLI::App& app, Parsed& parsed);
 void add_ctl(CLI::App& app, Parsed& parsed);
 /// `softmoe submit` and the clusters it knows.
 void add_submit(CLI::App& app, Parsed& parsed);
+/// `softmoe report`.
+void add_report(CLI::App& app, Parsed& parsed);
 
 }  // namespace softmoe::launcher
