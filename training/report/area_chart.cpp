@@ -54,7 +54,8 @@ void draw_areas(Markup& page, const AreaChart& chart) {
   const std::vector<AreaPart> parts = widened(chart.parts);
   const std::vector<std::vector<double>> ends = stacked_shares(parts);
   const std::vector<CurvePoint>& points = parts.front().points;
-  const Axis x_axis = Axis::exact(points.front().step, points.back().step);
+  const Axis x_axis = Axis::exact(std::min(points.front().step, chart.steps.first),
+                                  std::max(points.back().step, chart.steps.last));
   std::vector<FrameTick> y_ticks;
   for (const int share : {0, 25, 50, 75, 100}) {
     y_ticks.push_back({.place = share / 100.0, .text = fmt::format("{} %", share)});

@@ -17,8 +17,9 @@ struct AreaChart {
   ChartText text;
   std::vector<AreaPart> parts;
   std::vector<ChartMark> marks = {};
+  StepRange steps = {0, 0};
   NumberTable numbers = {};
-  int height = 300;
+  int height = 240;
 };
 
 /// For each part where its area ends, as a share of the whole at each step: the last ends at 1. A

@@ -23,17 +23,26 @@ double nice_step(double rough) {
   return 10 * power;
 }
 
-}  // namespace
+/// Whether two ends are too near each other to be told apart in a double's digits.
+bool are_one(double low, double high) {
+  return !(high - low > 1e-9 * std::max(std::abs(low), std::abs(high)));
+}
 
-std::vector<double> nice_ticks(double low, double high, int wanted) {
-  if (!(high > low)) return {low};
-  const double step = nice_step((high - low) / wanted);
+/// Within the two ends.
+std::vector<double> multiples(double step, double low, double high) {
   std::vector<double> ticks;
   // Counted, not added up, so that no rounding piles up and zero is zero.
   for (double count = std::ceil(low / step - 1e-9); count * step <= high + 1e-9 * step; ++count) {
     ticks.push_back(count == 0 ? 0.0 : count * step);
   }
   return ticks;
+}
+
+}  // namespace
+
+std::vector<double> nice_ticks(double low, double high, int wanted) {
+  if (are_one(low, high)) return {low};
+  return multiples(nice_step((high - low) / wanted), low, high);
 }
 
 std::vector<double> decade_ticks(double low, double high) {
@@ -75,7 +84,7 @@ Axis Axis::rounded(double low, double high, AxisKind kind) {
     axis.ticks_ = decade_ticks(axis.low_, axis.high_);
     return axis;
   }
-  if (!(high > low)) {
+  if (are_one(low, high)) {
     const double room = low == 0 ? 0.5 : 0.1 * std::abs(low);
     low -= room;
     high += room;
@@ -83,13 +92,13 @@ Axis Axis::rounded(double low, double high, AxisKind kind) {
   const double step = nice_step((high - low) / kWantedTicks);
   axis.low_ = std::floor(low / step + 1e-9) * step;
   axis.high_ = std::ceil(high / step - 1e-9) * step;
-  axis.ticks_ = nice_ticks(axis.low_, axis.high_, kWantedTicks);
+  axis.ticks_ = multiples(step, axis.low_, axis.high_);
   return axis;
 }
 
 Axis Axis::exact(double low, double high) {
   Axis axis;
-  const bool is_point = !(high > low);
+  const bool is_point = are_one(low, high);
   axis.low_ = is_point ? low - 0.5 : low;
   axis.high_ = is_point ? high + 0.5 : high;
   axis.ticks_ = is_point ? std::vector{low} : nice_ticks(low, high, kWantedTicks + 1);

@@ -8,10 +8,8 @@ namespace softmoe::training {
 
 namespace {
 
-// Room around the plot, in pixels; the style has its width.
-constexpr int kLeft = 54;
-constexpr int kTop = 22;
-constexpr int kBottom = 40;
+// Where names stand beside the plot, in pixels; the style leaves the room.
+constexpr const char* kNameLeft = "-50";
 
 std::string percent(double place) {
   return fmt::format("{:.2f}%", 100 * place);
@@ -38,8 +36,7 @@ void draw_grid(Markup& page, const Frame& frame) {
 }
 
 void draw_names(Markup& page, const Frame& frame) {
-  page.leaf("text", {{"class", "name"}, {"x", std::to_string(-kLeft + 4)}, {"y", "-9"}},
-            frame.text.unit);
+  page.leaf("text", {{"class", "name"}, {"x", kNameLeft}, {"y", "-9"}}, frame.text.unit);
   page.leaf("text", {{"class", "name end"}, {"x", "100%"}, {"y", "100%"}, {"dy", "2.9em"}},
             frame.x_name);
 }
@@ -84,22 +81,18 @@ void draw_figure(Markup& page, const ChartText& text, const std::function<void()
 void draw_frame(Markup& page, const Frame& frame, const std::function<void()>& draw) {
   const std::string title_id = frame.text.id + "-title";
   const std::string reading_id = frame.text.id + "-reading";
-  const auto whole = page.element("svg", {{"class", "frame"},
-                                          {"height", std::to_string(frame.height)},
-                                          {"role", "img"},
-                                          {"aria-labelledby", title_id + " " + reading_id}});
-  page.leaf("title", {{"id", title_id}}, frame.text.title);
-  page.leaf("desc", {{"id", reading_id}}, frame.text.reading);
   const auto plot =
       page.element("svg", {{"class", "plot"},
-                           {"x", std::to_string(kLeft)},
-                           {"y", std::to_string(kTop)},
-                           {"width", "90%"},
-                           {"height", std::to_string(frame.height - kTop - kBottom)},
+                           {"width", "100%"},
+                           {"height", std::to_string(frame.height)},
+                           {"role", "img"},
+                           {"aria-labelledby", title_id + " " + reading_id},
                            {"data-x", fmt::format("{} {}", frame.x_low, frame.x_high)},
                            {"data-y", fmt::format("{} {}", frame.y_low, frame.y_high)},
                            {"data-kind", frame.y_kind == AxisKind::linear ? "linear" : "log"},
                            {"data-x-name", frame.x_name}});
+  page.leaf("title", {{"id", title_id}}, frame.text.title);
+  page.leaf("desc", {{"id", reading_id}}, frame.text.reading);
   page.empty("rect", {{"class", "ground"}, {"width", "100%"}, {"height", "100%"}});
   draw_grid(page, frame);
   draw_names(page, frame);

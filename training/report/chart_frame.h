@@ -36,13 +36,19 @@ struct ChartMark {
   std::string meaning;  ///< in words
 };
 
+/// The steps that an axis shows at least.
+struct StepRange {
+  double first;
+  double last;
+};
+
 struct Frame {
   const ChartText& text;
   std::vector<FrameTick> x_ticks;
   std::vector<FrameTick> y_ticks;
   std::string x_name;
   bool has_grid = true;
-  int height = 250;                   ///< of the whole, in pixels
+  int height = 190;                   ///< of the plot, in pixels
   std::vector<FrameTick> marks = {};  ///< by place
   double x_low = 0;                   ///< the data's ends, for the read-out under the pointer
   double x_high = 1;

@@ -15,7 +15,7 @@ namespace {
 // The scale `ratio` ends at a quarter and at four times the mean.
 constexpr double kDoublings = 2;
 // Few cells are drawn apart; of many, neighbours of one colour are one stroke.
-constexpr std::size_t kMaxSeparate = 1500;
+constexpr std::size_t kMaxApart = 64;
 constexpr int kMaxRowTicks = 9;
 
 std::size_t columns_of(const std::vector<std::vector<double>>& rows) {
@@ -24,10 +24,14 @@ std::size_t columns_of(const std::vector<std::vector<double>>& rows) {
   return columns;
 }
 
+bool are_apart(const std::vector<std::vector<double>>& rows) {
+  return columns_of(rows) <= kMaxApart && rows.size() <= kMaxApart;
+}
+
 /// Strokes of one colour each, so that a cell costs a few bytes.
 std::map<std::string, std::string> strokes_of(const Heatmap& map,
                                               const std::vector<std::vector<double>>& rows) {
-  const bool is_separate = rows.size() * columns_of(rows) <= kMaxSeparate;
+  const bool is_separate = are_apart(rows);
   std::map<std::string, std::string> paths;
   for (std::size_t row = 0; row < rows.size(); ++row) {
     for (std::size_t column = 0; column < rows[row].size();) {
@@ -123,7 +127,7 @@ void draw_cells(Markup& page, const Heatmap& map) {
               .y_ticks = row_ticks(rows.size()),
               .x_name = map.column_name,
               .has_grid = false,
-              .height = 62 + row_height * static_cast<int>(rows.size()),
+              .height = row_height * static_cast<int>(rows.size()),
               .marks = frame_marks(map.marks, x_axis),
               .x_low = x_axis.low(),
               .x_high = x_axis.high(),
@@ -138,8 +142,9 @@ void draw_cells(Markup& page, const Heatmap& map) {
                                         {"preserveAspectRatio", "none"},
                                         {"data-row-name", map.row_name},
                                         {"data-values", values_of(rows)}});
+               const std::string shape = are_apart(rows) ? "cell apart " : "cell ";
                for (const auto& [colour, path] : strokes_of(map, rows)) {
-                 page.empty("path", {{"class", "cell " + colour}, {"d", path}});
+                 page.empty("path", {{"class", shape + colour}, {"d", path}});
                }
              });
 }

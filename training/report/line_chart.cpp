@@ -41,6 +41,10 @@ Ranges ranges_of(const LineChart& chart) {
     }
   }
   if (ranges.y.is_empty()) return ranges;
+  if (chart.steps) {
+    ranges.x.take(chart.steps->first);
+    ranges.x.take(chart.steps->last);
+  }
   if (chart.y_low) ranges.y.low = std::min(ranges.y.low, *chart.y_low);
   if (chart.y_high) ranges.y.high = std::max(ranges.y.high, *chart.y_high);
   return ranges;

@@ -28,11 +28,12 @@ struct LineChart {
   ChartText text;
   std::vector<ChartLine> lines;
   std::vector<ChartMark> marks = {};
+  std::optional<StepRange> steps = {};
   AxisKind y_kind = AxisKind::linear;
   LegendKind legend = LegendKind::each;
   std::optional<double> y_low = {};   ///< at most this at the bottom
   std::optional<double> y_high = {};  ///< at least this at the top
-  int height = 250;
+  int height = 190;
 };
 
 /// Points for each of so many lines, so that a chart of many stays small.

@@ -29,7 +29,7 @@ section>p{color:var(--soft);max-width:80ch}
 .badge{display:inline-block;padding:1px 10px;border-radius:99px;font-size:13px;font-weight:600;
 border:1px solid;vertical-align:3px;margin-left:10px;white-space:nowrap}
 .badge.good{color:var(--good)}.badge.warn{color:var(--warn)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin:22px 0 0;padding:0}
+.tiles{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:12px;margin:22px 0 0;padding:0}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:12px 16px}
 .tile dt{color:var(--soft);font-size:13px}
 .tile dd{margin:0}
@@ -39,13 +39,13 @@ border:1px solid;vertical-align:3px;margin-left:10px;white-space:nowrap}
 .note ul{margin:0;padding-left:18px}
 .charts{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:14px;margin-top:12px}
 .charts>.wide{grid-column:1/-1}
-.charts .wide{display:grid}
+.charts>figure{display:grid;grid-row:span 4;grid-template-rows:subgrid;grid-template-columns:minmax(0,1fr);row-gap:0}
+figcaption{grid-row:1}.legend{grid-row:2}svg.plot,.none{grid-row:3}.numbers{grid-row:4}
 figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:14px 16px 10px;
 min-width:0;break-inside:avoid}
 figcaption p{color:var(--soft);font-size:13px;line-height:1.42;margin:2px 0 6px}
 .none{color:var(--faint);font-size:13px;padding:20px 0}
-svg.frame{display:block;width:100%;overflow:visible}
-svg.plot{width:calc(100% - 72px);overflow:visible}
+svg.plot{display:block;width:calc(100% - 68px);margin:24px 14px 42px 54px;overflow:visible}
 svg.curves,svg.cells{overflow:visible}
 .ground{fill:transparent}
 .grid{stroke:var(--grid)}
@@ -63,6 +63,7 @@ path.line.dots{stroke-width:8}
 path.band{fill:var(--is);opacity:.2;stroke:none}
 path.area{fill:var(--is);stroke:var(--card);stroke-width:1;vector-effect:non-scaling-stroke}
 path.cell{fill:none;stroke:var(--is);stroke-width:1;shape-rendering:crispEdges}
+path.cell.apart{stroke-width:.9;shape-rendering:auto}
 .dead{--is:var(--dead)}
 .bad{--is:var(--bad)}
 .quiet{--is:var(--mark)}
@@ -101,9 +102,9 @@ font-variant-numeric:tabular-nums;max-width:260px}
 .readout div{display:flex;gap:7px;align-items:center}
 .readout b{margin-left:auto;padding-left:14px}
 line.hair{stroke:var(--faint)}
-@media(max-width:860px){.charts{grid-template-columns:minmax(0,1fr)}}
+@media(max-width:860px){.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.charts{grid-template-columns:minmax(0,1fr)}}
 @media(max-width:560px){main{padding:18px 12px 40px}figure{padding:12px 10px 8px}.spare{display:none}
-.tiles{grid-template-columns:repeat(2,minmax(0,1fr));gap:8px}.tile{padding:10px 12px}.tile .value{font-size:21px}
+.tiles{gap:8px}.tile{padding:10px 12px}.tile .value{font-size:21px}
 .badge{margin-left:0}h1{font-size:22px}.choice{float:none;margin-top:30px}}
 @media print{body{font-size:10.5pt;background:#fff}main{max-width:none;padding:0}.readout,.choice{display:none}
 .charts{display:block}.charts>*{margin-bottom:10px}h2{break-after:avoid}

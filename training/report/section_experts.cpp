@@ -44,21 +44,21 @@ void draw_loads(Markup& page, const RunHistory& history) {
 
 void draw_imbalance(Markup& page, const PageParts& parts) {
   const RunHistory& history = parts.history;
-  Heatmap map{
-      .text = {.id = "imbalance",
-               .title = "Imbalance over time",
-               .unit = "layer",
-               .reading = "Rows of the fullest expert over the mean of its layer: 1 is even, "
-                          "and the slowest rank waits for what is dark."},
-      .rows = {},
-      .row_name = "layer",
-      .column_name = "step",
-      .first_column = static_cast<double>(history.first_step),
-      .last_column = static_cast<double>(history.last_step),
-      .scale = HeatScale::much,
-      .low = 1,
-      .high = 2,
-      .marks = parts.marks};
+  Heatmap map{.text = {.id = "imbalance",
+                       .title = "Imbalance over time",
+                       .unit = "layer",
+                       .reading = "Rows of the fullest expert over the mean of its layer: 1 is "
+                                  "even, and the farther up "
+                                  "the scale, the longer ranks wait for one of them."},
+              .rows = {},
+              .row_name = "layer",
+              .column_name = "step",
+              .first_column = static_cast<double>(history.first_step),
+              .last_column = static_cast<double>(history.last_step),
+              .scale = HeatScale::much,
+              .low = 1,
+              .high = 2,
+              .marks = parts.marks};
   for (const LayerHistory& layer : history.layers) {
     std::vector<double> row;
     for (const CurvePoint& point : layer.imbalance.points(kMapColumns)) {

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kMaxMarks = 30;
 constexpr std::ptrdiff_t kFewSaves = 8;
+// Of the points of a curve, to either side of each.
+constexpr std::size_t kSmoothing = 50;
 
 /// What an event weighs: changes of set-points are marked first.
 int rank_of(const RunEvent& event) {
@@ -64,13 +66,30 @@ double mean_of_last(const Curve& curve, std::int64_t steps) {
   return count > 0 ? sum / count : std::nan("");
 }
 
+StepRange steps_of(const RunHistory& history) {
+  return {static_cast<double>(history.first_step), static_cast<double>(history.last_step)};
+}
+
+std::vector<CurvePoint> smooth_line(const Curve& curve) {
+  const std::vector<CurvePoint> points = curve.points(points_of_each(4));
+  return smoothed(points, std::max<std::size_t>(points.size() / kSmoothing, 1));
+}
+
 void draw_single(Markup& page, const PageParts& parts, const SingleCurve& single) {
-  draw(page, LineChart{.text = single.text,
-                       .lines = {{.name = single.name,
-                                  .colour = single.colour,
-                                  .points = single.curve.points(points_of_each(3)),
-                                  .has_band = true}},
-                       .marks = parts.marks});
+  LineChart chart{.text = single.text,
+                  .lines = {{.name = single.name,
+                             .colour = single.colour,
+                             .points = single.curve.points(points_of_each(4)),
+                             .has_band = true}},
+                  .marks = parts.marks,
+                  .steps = steps_of(parts.history)};
+  if (single.is_noisy) {
+    chart.lines[0].name = "single steps";
+    chart.lines[0].shape = LineShape::thin;
+    chart.lines.push_back(
+        {.name = "smoothed", .colour = single.colour, .points = smooth_line(single.curve)});
+  }
+  draw(page, chart);
 }
 
 void draw_layers(Markup& page, const PageParts& parts, ChartText text,
@@ -79,6 +98,7 @@ void draw_layers(Markup& page, const PageParts& parts, ChartText text,
   LineChart chart{.text = std::move(text),
                   .lines = {},
                   .marks = parts.marks,
+                  .steps = steps_of(parts.history),
                   .legend = LegendKind::depth,
                   .y_low = 0,
                   .y_high = y_high};

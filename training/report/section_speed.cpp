@@ -60,9 +60,10 @@ void draw_phases(Markup& page, const PageParts& parts) {
                .title = "Where a step's time goes",
                .unit = "share of the step",
                .reading = "Exclusive time of each phase on rank 0, stacked: counts, dispatch, "
-                          "combine, reduce and gather wait for other ranks, the rest works."},
+                          "combine, reduce and gather talk to other ranks, and wait for them."},
       .parts = {},
       .marks = parts.marks,
+      .steps = steps_of(parts.history),
       .numbers = seconds_of(phases)};
   std::vector<CurvePoint> others;
   for (std::size_t phase = 0; phase < phases.size(); ++phase) {
@@ -100,7 +101,8 @@ void write_speed(Markup& page, const PageParts& parts) {
                                    "steps that something held up."},
                .curve = parts.history.tokens_per_second,
                .name = "tokens per second",
-               .colour = "c2"});
+               .colour = "c2",
+               .is_noisy = true});
   draw_single(page, parts,
               {.text = {.id = "mfu",
                         .title = "MFU",
@@ -109,7 +111,8 @@ void write_speed(Markup& page, const PageParts& parts) {
                                    "start; above 1 the machine was busier then than later."},
                .curve = parts.history.mfu_ratio,
                .name = "MFU",
-               .colour = "c2"});
+               .colour = "c2",
+               .is_noisy = true});
 }
 
 }  // namespace softmoe::training

@@ -53,7 +53,7 @@ Tile training_tile(const RunHistory& history) {
 Tile budget_tile(const RunHistory& history) {
   const std::int64_t steps = last_steps(history);
   const double used = mean_of_last(history.budget_used, steps);
-  return {"Experts per token", short_number(used),
+  return {"Experts per token", fmt::format("{:.3f}", used),
           fmt::format("over all layers, mean of the last {} steps; the budget is {}", steps,
                       short_number(history.budget_target.last()))};
 }

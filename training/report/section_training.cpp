@@ -10,14 +10,6 @@ namespace softmoe::training {
 
 namespace {
 
-// Of the points of a curve, to either side of each.
-constexpr std::size_t kSmoothing = 50;
-
-std::vector<CurvePoint> smooth_line(const Curve& curve) {
-  const std::vector<CurvePoint> points = curve.points(points_of_each(4));
-  return smoothed(points, std::max<std::size_t>(points.size() / kSmoothing, 1));
-}
-
 /// Where steps were skipped, at one height.
 std::vector<CurvePoint> skipped_at(const Curve& skipped, double height) {
   std::vector<CurvePoint> places;
@@ -53,11 +45,14 @@ void draw_gradient(Markup& page, const PageParts& parts) {
                .reading = "Norm of the mean gradient before clipping; where it is above the dashed "
                           "line it was scaled down to it, and a red point is a step that was "
                           "skipped."},
-      .lines = {{.name = "norm",
+      .lines = {{.name = "single steps",
                  .colour = "c0",
-                 .points = history.gradient_norm.points(points_of_each(3)),
-                 .has_band = true}},
+                 .points = history.gradient_norm.points(points_of_each(4)),
+                 .shape = LineShape::thin,
+                 .has_band = true},
+                {.name = "smoothed", .colour = "c0", .points = smooth_line(history.gradient_norm)}},
       .marks = parts.marks,
+      .steps = steps_of(history),
       .y_kind = is_wide ? AxisKind::logarithmic : AxisKind::linear,
       .y_low = is_wide ? std::nullopt : std::optional(0.0)};
   if (parts.facts.clip_norm && *parts.facts.clip_norm > 0 && history.num_steps > 0) {
@@ -98,7 +93,8 @@ void write_loss(Markup& page, const PageParts& parts) {
                  .points = history.validation.points(points_of_each(4)),
                  .shape = LineShape::dots}},
       .marks = parts.marks,
-      .height = 340};
+      .steps = steps_of(history),
+      .height = 280};
   add_skipped(chart, history, least(history.loss));
   draw(page, chart);
 }
@@ -130,7 +126,8 @@ void write_budget(Markup& page, const PageParts& parts) {
                              .colour = "c1",
                              .points = history.budget_target.points(points_of_each(4)),
                              .shape = LineShape::dashed}},
-                  .marks = parts.marks});
+                  .marks = parts.marks,
+                  .steps = steps_of(history)});
   }
   draw_single(page, parts,
               {.text = {.id = "lambda",

@@ -38,6 +38,10 @@ void write_optimisation(Markup& page, const PageParts& parts);
 void write_events(Markup& page, const PageParts& parts);
 void write_configuration(Markup& page, const PageParts& parts);
 
+[[nodiscard]] StepRange steps_of(const RunHistory& history);
+/// The running mean of a noisy curve.
+[[nodiscard]] std::vector<CurvePoint> smooth_line(const Curve& curve);
+
 /// The mean over the last `steps` steps.
 [[nodiscard]] double mean_of_last(const Curve& curve, std::int64_t steps);
 
@@ -47,6 +51,7 @@ struct SingleCurve {
   const Curve& curve;
   std::string name;
   std::string colour;
+  bool is_noisy = false;  ///< single steps thin, and their running mean above them
 };
 void draw_single(Markup& page, const PageParts& parts, const SingleCurve& single);
 
