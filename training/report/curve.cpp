@@ -82,8 +82,8 @@ std::vector<CurvePoint> smoothed(const std::vector<CurvePoint>& points, std::siz
   std::vector<CurvePoint> result = points;
   for (std::size_t at = 0; at < points.size(); ++at) {
     if (std::isnan(points[at].mean)) continue;
-    // As many to the left as to the right, so that a slope is not bent; at the very ends, where that
-    // would leave single points, a third of the window.
+    // As many to the left as to the right, so that a slope is not bent; at the very ends, where
+    // that would leave single points, a third of the window.
     const std::size_t last = points.size() - 1;
     const std::size_t reach = std::max(std::min({window, at, last - at}), window / 3);
     const std::size_t begin = at - std::min(at, reach);

@@ -53,6 +53,7 @@ Tile training_tile(const RunHistory& history) {
 Tile budget_tile(const RunHistory& history) {
   const std::int64_t steps = last_steps(history);
   const double used = mean_of_last(history.budget_used, steps);
+  if (!std::isfinite(used)) return {"Experts per token", "–", "no step had a finite number"};
   return {"Experts per token", fmt::format("{:.3f}", used),
           fmt::format("over all layers, mean of the last {} steps; the budget is {}", steps,
                       short_number(history.budget_target.last()))};

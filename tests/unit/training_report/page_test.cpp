@@ -8,8 +8,6 @@
 namespace softmoe::training {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
@@ -39,8 +37,9 @@ std::string page_of(const RunFiles& files) {
 /// What a browser would fetch: the page is one file and needs nothing else.
 std::vector<std::string> external_references(const std::string& page) {
   std::vector<std::string> found;
-  for (const char* part : {"http:", "https:", "file:", "data:", "@import", "url(", " src=",
-                           " href=", " srcset=", " poster=", " action=", "<link", "<base"}) {
+  for (const char* part :
+       {"http:", "https:", "file:", "data:", "@import", "url(", " src=\"", " href=\"", " srcset=\"",
+        " poster=\"", " action=\"", "<link", "<base"}) {
     const std::size_t at = page.find(part);
     if (at != std::string::npos) found.push_back(page.substr(at, 40));
   }
@@ -58,7 +57,7 @@ TEST(Page, HasEveryChartOnceWithAPlot) {
     EXPECT_EQ(count_of(fmt::format("<title id=\"{}-title\"", chart), page), 1) << chart;
   }
   EXPECT_EQ(count_of("<figure", page), static_cast<int>(kCharts.size()));
-  EXPECT_THAT(page, Not(HasSubstr("Nothing to draw")));
+  EXPECT_TRUE(lacks(page, "Nothing to draw"));
 }
 
 TEST(Page, IsWellNestedAndNeedsNothingFromOutside) {
@@ -98,7 +97,8 @@ TEST(Page, NeverTakesATextOfTheRunForMarkup) {
 
     EXPECT_EQ(broken_nesting(page), "");
     EXPECT_EQ(count_of("<script", page), 1);
-    EXPECT_THAT(page, AllOf(Not(HasSubstr("<img")), HasSubstr("&lt;script&gt;alert(1)")));
+    EXPECT_TRUE(lacks(page, "<img"));
+    EXPECT_TRUE(has(page, "&lt;script&gt;alert(1)"));
     EXPECT_THAT(external_references(page), IsEmpty());
   }
 }
@@ -109,7 +109,8 @@ TEST(Page, SaysThatNoStepHasEnded) {
 
   const std::string page = page_of(files);
 
-  EXPECT_THAT(page, AllOf(HasSubstr("No step has ended yet"), Not(HasSubstr("<figure"))));
+  EXPECT_TRUE(has(page, "No step has ended yet"));
+  EXPECT_TRUE(lacks(page, "<figure"));
   EXPECT_EQ(broken_nesting(page), "");
 }
 
@@ -120,8 +121,8 @@ TEST(Page, DrawsARunOfOneStep) {
   const std::string page = page_of(files);
 
   EXPECT_EQ(count_of("<figure", page), static_cast<int>(kCharts.size()));
-  EXPECT_THAT(page, Not(HasSubstr("Nothing to draw")));
-  EXPECT_THAT(page, Not(HasSubstr("nan")));
+  EXPECT_TRUE(lacks(page, "Nothing to draw"));
+  EXPECT_TRUE(lacks(page, "nan"));
   EXPECT_EQ(broken_nesting(page), "");
 }
 
@@ -140,9 +141,11 @@ TEST(Page, DrawsWhatIsFiniteAndTellsTheRest) {
 
   const std::string page = page_of(files);
 
-  EXPECT_THAT(page, AllOf(HasSubstr("4 steps had a loss that was not finite"),
-                          HasSubstr("4 of them skipped"), HasSubstr("skipped, not finite"),
-                          Not(HasSubstr("nan")), Not(HasSubstr("inf "))));
+  EXPECT_TRUE(has(page, "4 steps had a loss that was not finite"));
+  EXPECT_TRUE(has(page, "4 of them skipped"));
+  EXPECT_TRUE(has(page, "skipped, not finite"));
+  EXPECT_TRUE(lacks(page, "nan"));
+  EXPECT_TRUE(lacks(page, "inf "));
   EXPECT_EQ(broken_nesting(page), "");
 }
 
@@ -162,7 +165,8 @@ TEST(Page, StandsWhenNoNumberIsFinite) {
   const std::string page = page_of(files);
 
   EXPECT_EQ(broken_nesting(page), "");
-  EXPECT_THAT(page, AllOf(HasSubstr("Nothing to draw"), Not(HasSubstr("nan"))));
+  EXPECT_TRUE(has(page, "Nothing to draw"));
+  EXPECT_TRUE(lacks(page, "nan"));
 }
 
 TEST(Page, OfADenseModelHasNoChartsOfExperts) {
@@ -171,7 +175,8 @@ TEST(Page, OfADenseModelHasNoChartsOfExperts) {
 
   const std::string page = page_of(files);
 
-  EXPECT_THAT(page, AllOf(Not(HasSubstr("id=\"loads\"")), HasSubstr("id=\"loss\"")));
+  EXPECT_TRUE(lacks(page, "id=\"loads\""));
+  EXPECT_TRUE(has(page, "id=\"loss\""));
 }
 
 TEST(Page, MarksChangesOfSetPointsAndListsThem) {
@@ -184,9 +189,11 @@ TEST(Page, MarksChangesOfSetPointsAndListsThem) {
 
   const std::string page = page_of(files);
 
-  EXPECT_THAT(page, AllOf(HasSubstr("<td>1</td><td>10</td><td></td><td>set-points</td>"
-                                    "<td>budget 8.0 → 6.0</td>"),
-                          HasSubstr("finished"), HasSubstr("mode servo, budget 8.0")));
+  EXPECT_TRUE(has(page,
+                  "<td>1</td><td>10</td><td></td><td>set-points</td>"
+                  "<td>budget 8.0 → 6.0</td>"));
+  EXPECT_TRUE(has(page, "finished"));
+  EXPECT_TRUE(has(page, "mode servo, budget 8.0"));
   // On every chart over steps: all but the map of loads, which is over experts.
   EXPECT_EQ(count_of("<text class=\"mark\"", page), static_cast<int>(kCharts.size()) - 1);
 }

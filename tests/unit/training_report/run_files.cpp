@@ -119,6 +119,18 @@ std::string broken_nesting(const std::string& html) {
   return open.empty() ? "" : "never closed: " + open.back();
 }
 
+testing::AssertionResult has(const std::string& page, const std::string& part) {
+  if (page.find(part) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "not on the page: " << part;
+}
+
+testing::AssertionResult lacks(const std::string& page, const std::string& part) {
+  const std::size_t at = page.find(part);
+  if (at == std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure()
+         << "on the page: " << page.substr(at - std::min<std::size_t>(at, 80), 160);
+}
+
 int count_of(const std::string& part, const std::string& text) {
   int count = 0;
   for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {

@@ -2,7 +2,8 @@
 
 // Run folders as tests need them: made of lines, read as a history.
 
-#include <initializer_list>
+#include <gtest/gtest.h>
+
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -35,6 +36,10 @@ class RunFiles {
 /// order, or closes itself; attributes are quoted; no attribute comes twice. Style and script are
 /// passed over.
 [[nodiscard]] std::string broken_nesting(const std::string& html);
+
+/// Whether `part` is in a page; the page itself is too long for a message.
+[[nodiscard]] testing::AssertionResult has(const std::string& page, const std::string& part);
+[[nodiscard]] testing::AssertionResult lacks(const std::string& page, const std::string& part);
 
 /// How often `part` is in `text`.
 [[nodiscard]] int count_of(const std::string& part, const std::string& text);
