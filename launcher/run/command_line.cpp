@@ -17,10 +17,9 @@ namespace softmoe::launcher {
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 64 usage, 65 bad data, 66 input missing, 70 internal error, 73 cannot "
-    "write,\n"
-    "74 input/output error, 75 saved or a peer lost: restart, 77 refused by the coordinator,\n"
-    "78 configuration or number of ranks.\n";
+    "Exit codes: 0 done, 64 usage, 65 bad data, 66 input missing, 69 kubectl or the like failed,\n"
+    "70 internal error, 73 cannot write, 74 input/output error, 75 saved or a peer lost: restart,\n"
+    "77 refused by the coordinator, 78 configuration or number of ranks.\n";
 
 /// In words of ours: the library's own range names the largest double.
 CLI::Validator at_least_zero() {

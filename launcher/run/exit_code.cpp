@@ -1,6 +1,7 @@
 #include "launcher/run/exit_code.h"
 
 #include "coordinator/refusal.h"
+#include "launcher/run/unavailable.h"
 #include "runtime/base/errors.h"
 
 namespace softmoe::launcher {
@@ -8,6 +9,7 @@ namespace softmoe::launcher {
 ExitCode exit_code_of(const std::exception& error) {
   if (dynamic_cast<const ConfigError*>(&error) != nullptr) return ExitCode::configuration;
   if (dynamic_cast<const coordinator::Refused*>(&error) != nullptr) return ExitCode::refused;
+  if (dynamic_cast<const Unavailable*>(&error) != nullptr) return ExitCode::unavailable;
   if (dynamic_cast<const CommError*>(&error) != nullptr) return ExitCode::restart;
   if (const auto* storage = dynamic_cast<const StorageError*>(&error)) {
     switch (storage->kind()) {

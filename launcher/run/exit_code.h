@@ -11,7 +11,8 @@ enum class ExitCode : int {
   usage = 64,     ///< unknown command or flag
   bad_data = 65,  ///< an input exists but is not what it should be
   input_missing = 66,
-  internal = 70,  ///< a bug of ours
+  unavailable = 69,  ///< a program or a service outside is not there, or says no
+  internal = 70,     ///< a bug of ours
   cannot_write = 73,
   io = 74,              ///< the system failed while reading or writing
   restart = 75,         ///< saved, wants a restart: a drain, or a peer was lost

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "launcher/commands/command.h"
-#include "launcher/commands/submit_command.h"
 #include "launcher/commands/report_command.h"
+#include "launcher/commands/submit_command.h"
+#include "launcher/commands/submit_kubernetes_command.h"
 
 namespace softmoe::launcher {
 
@@ -27,6 +28,7 @@ struct Parsed {
   ReportOptions report;
   double watch_seconds = 2.0;
   std::int64_t watch_count = 0;
+  SubmitKubernetesOptions submit_kubernetes;
   std::function<ExitCode()> action;
 };
 
@@ -41,5 +43,7 @@ void add_ctl(CLI::App& app, Parsed& parsed);
 void add_submit(CLI::App& app, Parsed& parsed);
 /// `softmoe report`.
 void add_report(CLI::App& app, Parsed& parsed);
+/// `softmoe submit k8s`.
+void add_submit_kubernetes(CLI::App& submit, Parsed& parsed);
 
 }  // namespace softmoe::launcher

@@ -40,6 +40,7 @@ void add_submit(CLI::App& app, Parsed& parsed) {
   CLI::App* submit = app.add_subcommand("submit", "hand a run to a cluster");
   submit->require_subcommand(0, 1);
   add_slurm(*submit, parsed);
+  add_submit_kubernetes(*submit, parsed);
 }
 
 }  // namespace softmoe::launcher
