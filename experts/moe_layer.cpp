@@ -9,14 +9,10 @@ namespace softmoe::experts {
 
 namespace {
 
-/// Scores and gates stay in fp32 whatever the rows are stored in.
-DType router_type(DType model) {
-  return model == DType::f64 ? DType::f64 : DType::f32;
-}
-
-/// `rows` as the router computes with them: themselves, or converted into scratch.
+/// `rows` as the router computes with them, in fp32 whatever they are stored in: themselves, or
+/// converted into scratch.
 ConstTensorView for_router(ConstTensorView rows, Workspace& work) {
-  const DType wanted = router_type(rows.dtype());
+  const DType wanted = compute_type_of(rows.dtype());
   if (rows.dtype() == wanted) return rows;
   const TensorView converted = work.scratch.push(wanted, rows.shape());
   ops::convert(rows, converted, work.compute);
@@ -48,7 +44,7 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
     const PhaseScope phase(work.progress, Phase::router, layer);
     const ArenaScope converted(work.scratch);
     const TensorView logits_TE =
-        work.saved.push(router_type(x_TH.dtype()), {x_TH.dim(0), placement_.num_experts()});
+        work.saved.push(compute_type_of(x_TH.dtype()), {x_TH.dim(0), placement_.num_experts()});
     ops::gemm({.a = for_router(x_TH, work),
                .b = weights.router_EH.value,
                .c = logits_TE,
@@ -81,20 +77,18 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
   const std::int64_t num_sent = exchange_.rows_sent();
   const std::int64_t num_received = exchange_.rows_received();
   const std::int64_t hidden = x_TH.dim(1);
-  const TensorView x_MH = work.saved.push(x_TH.dtype(), {num_received, hidden});
-  const TensorView gate_M = work.saved.push(router_type(x_TH.dtype()), {num_received, 1});
-  const TensorView h_M2F =
-      work.saved.push(x_TH.dtype(), {num_received, weights.ffn.gate_up_e2FH.value.dim(1)});
-  rows_ = {.x_MH = x_MH,
-           .gate_M = gate_M.reshaped({num_received}),
-           .h_M2F = h_M2F,
+  const ReceivedRows received = push_received(x_TH.dtype(), num_received, hidden,
+                                              weights.ffn.gate_up_e2FH.value.dim(1), work.saved);
+  rows_ = {.x_MH = received.x_MH,
+           .gate_M = received.gate_M1.reshaped({num_received}),
+           .h_M2F = received.h_M2F,
            .row_begin_e1 = exchange_.cell_begin()};
   const TensorView y_MH = work.scratch.push(x_TH.dtype(), {num_received, hidden});
   // The rows come back into the buffer that they left from. Each chunk overwrites there only what
   // it sent itself.
   const TensorView returned_NH = sent_NH.rows(0, num_sent);
-  const Journey out[] = {{sent_NH.rows(0, num_sent), x_MH},
-                         {sent_gate_N.rows(0, num_sent), gate_M}};
+  const Journey out[] = {{sent_NH.rows(0, num_sent), received.x_MH},
+                         {sent_gate_N.rows(0, num_sent), received.gate_M1}};
   const Journey back[] = {{y_MH, returned_NH}};
   run_chunks(
       out,
@@ -121,12 +115,11 @@ void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, Tenso
     const PhaseScope phase(work.progress, Phase::pack, layer());
     d_sent_NH = pack(d_y_TH, order_.token_at, work).rows(0, num_sent);
   }
-  const TensorView d_rows_MH = work.scratch.push(dtype, {num_received, hidden});
-  const TensorView d_x_MH = work.scratch.push(dtype, {num_received, hidden});
-  const TensorView d_gate_M = work.scratch.push(gates, {num_received, 1});
-  const TensorView d_placed_gate_N = work.scratch.push(gates, {num_sent, 1});
-  const Journey out[] = {{d_sent_NH, d_rows_MH}};
-  const Journey back[] = {{d_x_MH, d_sent_NH}, {d_gate_M, d_placed_gate_N}};
+  const ReturnedGradients gradients =
+      push_gradients(dtype, num_sent, num_received, hidden, work.scratch);
+  const Journey out[] = {{d_sent_NH, gradients.d_rows_MH}};
+  const Journey back[] = {{gradients.d_x_MH, d_sent_NH},
+                          {gradients.d_gate_M1, gradients.d_placed_gate_N1}};
   run_chunks(
       out,
       [&](const ExpertChunk& chunk) {
@@ -134,15 +127,17 @@ void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, Tenso
         const std::int64_t end = chunk.row_end;
         grouped_ffn_backward(weights.ffn.experts(chunk.experts.begin, chunk.experts.end),
                              rows_.part(begin, end, chunk.row_begin_of_each),
-                             d_rows_MH.rows(begin, end), d_x_MH.rows(begin, end),
-                             d_gate_M.rows(begin, end).reshaped({end - begin}), work);
+                             gradients.d_rows_MH.rows(begin, end),
+                             gradients.d_x_MH.rows(begin, end),
+                             gradients.d_gate_M1.rows(begin, end).reshaped({end - begin}), work);
       },
       back, work);
   combine(d_sent_NH, d_x_TH, work);
 
   const PhaseScope phase(work.progress, Phase::router, layer());
   const TensorView d_gate_N = work.scratch.push(gates, {num_sent, 1});
-  ops::gather_rows(d_placed_gate_N, order_.place_of.part(0, num_sent), d_gate_N, work.compute);
+  ops::gather_rows(gradients.d_placed_gate_N1, order_.place_of.part(0, num_sent), d_gate_N,
+                   work.compute);
   const TensorView d_logits_TE = work.scratch.push(gates, arguments_.logits_TE.shape());
   router::route_backward(*config_,
                          {.plan = plan_,
@@ -176,10 +171,7 @@ void MoeLayer::add_router_gradients(const MoeWeights& weights, ConstTensorView d
 }
 
 void MoeLayer::order_rows(Workspace& work) {
-  const std::int64_t room = plan_.row_capacity;
-  order_ = {.row_at = work.saved.push<std::int32_t>(room),
-            .token_at = work.saved.push<std::int32_t>(room),
-            .place_of = work.saved.push<std::int32_t>(room)};
+  order_ = push_order(plan_.row_capacity, work.saved);
   ops::sort_rows({.segment_begin_S1 = plan_.row_begin_T1,
                   .key_C = plan_.expert_N,
                   .count_K = plan_.count_E,

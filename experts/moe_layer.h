@@ -10,6 +10,7 @@
 #include "experts/expert_chunks.h"
 #include "experts/expert_placement.h"
 #include "experts/grouped_ffn.h"
+#include "experts/moe_memory.h"
 #include "parallel/row_exchange.h"
 #include "router/router.h"
 
@@ -60,13 +61,6 @@ class MoeLayer {
   }
 
  private:
-  /// The order in which rows travel: by expert, and within an expert by token. [room for rows]
-  struct RowOrder {
-    View<std::int32_t> row_at;    ///< place in the send buffer -> row of the plan
-    View<std::int32_t> token_at;  ///< place in the send buffer -> token
-    View<std::int32_t> place_of;  ///< row of the plan -> place in the send buffer
-  };
-
   void order_rows(Workspace& work);
   /// Rows on their way: to the experts from [N, row] to [M, row], back the other way round.
   struct Journey {

@@ -11,10 +11,6 @@ namespace softmoe::model {
 
 namespace {
 
-DType moment_type(DType parameters) {
-  return parameters == DType::f64 ? DType::f64 : DType::f32;
-}
-
 std::size_t index(Space space) {
   return static_cast<std::size_t>(space);
 }
@@ -61,6 +57,10 @@ double GroupRates::of(ParameterGroup group) const {
   return 0;
 }
 
+Bytes moment_bytes(std::int64_t owned, DType parameters) {
+  return Bytes(owned * size_of(compute_type_of(parameters)));
+}
+
 AdamwOptimizer::AdamwOptimizer(const OptimizerConfig& config, const ParameterStore& parameters,
                                std::array<parallel::FlatShards::Range, 2> owned, Device& device,
                                Stream& stream)
@@ -71,9 +71,9 @@ AdamwOptimizer::AdamwOptimizer(const OptimizerConfig& config, const ParameterSto
     const std::int64_t end = std::min(info.offset + info.shape.elements(), owned_end);
     if (begin < end) pieces_.push_back({info.space, info.group, begin, end});
   }
-  const DType dtype = moment_type(parameters.dtype());
+  const DType dtype = compute_type_of(parameters.dtype());
   for (const std::size_t space : {0, 1}) {
-    const Bytes size(owned_[space].size() * size_of(dtype));
+    const Bytes size = moment_bytes(owned_[space].size(), parameters.dtype());
     for (auto* moments : {&first_moments_, &second_moments_}) {
       (*moments)[space] = DeviceBuffer(device, size);
       ops::fill_zero((*moments)[space].tensor(dtype, {owned_[space].size()}), stream);
@@ -117,7 +117,7 @@ void AdamwOptimizer::update(const GroupRates& rates, double gradient_scale, Stre
 
 TensorView AdamwOptimizer::moment(const DeviceBuffer& buffer, const Piece& piece) const {
   const auto [begin, end] = owned_[index(piece.space)];
-  return buffer.tensor(moment_type(parameters_->dtype()), {end - begin})
+  return buffer.tensor(compute_type_of(parameters_->dtype()), {end - begin})
       .rows(piece.begin - begin, piece.end - begin);
 }
 

@@ -41,6 +41,11 @@ struct GroupRates {
   [[nodiscard]] double of(ParameterGroup group) const;
 };
 
+/// AdamW keeps so many moments of every parameter that a rank owns,
+inline constexpr int kMoments = 2;
+/// and one of them, of so many owned elements, takes this.
+[[nodiscard]] Bytes moment_bytes(std::int64_t owned, DType parameters);
+
 /// AdamW over the ranges that this rank owns; moments exist for those only (ZeRO-1).
 class AdamwOptimizer {
  public:

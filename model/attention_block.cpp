@@ -16,7 +16,7 @@ void AttentionBlock::forward(const Batch& batch, ConstTensorView x_TH, TensorVie
   const PhaseScope phase(work.progress, Phase::attention, layer_);
   project(batch, x_TH, work);
   ops::attention(over_batch(batch), work.scratch, work.compute);
-  linear(weights_.out, heads_out_, y_TH, /*beta=*/1.0, work.compute);
+  linear(weights_.out, saved_.heads_out, y_TH, /*beta=*/1.0, work.compute);
 }
 
 void AttentionBlock::decode(const Batch& batch, KvCache& cache, ConstTensorView x_TH,
@@ -27,7 +27,7 @@ void AttentionBlock::decode(const Batch& batch, KvCache& cache, ConstTensorView 
   const std::int64_t kv_columns = cached.dim(1);
   for (std::int64_t sequence = 0; sequence < batch.sequences; ++sequence) {
     ops::copy_block(
-        {.source = qkv_.rows(sequence * batch.positions, (sequence + 1) * batch.positions),
+        {.source = saved_.qkv.rows(sequence * batch.positions, (sequence + 1) * batch.positions),
          .source_column = key_column(),
          .target = cached,
          .target_row = sequence * cache.capacity() + cache.length(),
@@ -43,17 +43,17 @@ void AttentionBlock::decode(const Batch& batch, KvCache& cache, ConstTensorView 
   arguments.v_column = kv_columns / 2;
   arguments.key_stride = cache.capacity();
   ops::attention(arguments, work.scratch, work.compute);
-  linear(weights_.out, heads_out_, y_TH, /*beta=*/1.0, work.compute);
+  linear(weights_.out, saved_.heads_out, y_TH, /*beta=*/1.0, work.compute);
 }
 
 void AttentionBlock::backward(const Batch& batch, TensorView d_x_TH, Workspace& work) {
   const PhaseScope phase(work.progress, Phase::attention, layer_);
   const ArenaScope scope(work.scratch);
-  linear_weight_gradient(weights_.out, d_x_TH, heads_out_, work.compute);
-  const TensorView d_heads_out = work.scratch.push(d_x_TH.dtype(), heads_out_.shape());
+  linear_weight_gradient(weights_.out, d_x_TH, saved_.heads_out, work.compute);
+  const TensorView d_heads_out = work.scratch.push(d_x_TH.dtype(), saved_.heads_out.shape());
   linear_input_gradient(weights_.out, d_x_TH, d_heads_out, /*beta=*/0.0, work.compute);
 
-  const TensorView d_qkv = work.scratch.push(d_x_TH.dtype(), qkv_.shape());
+  const TensorView d_qkv = work.scratch.push(d_x_TH.dtype(), saved_.qkv.shape());
   ops::attention_backward(
       {.forward = over_batch(batch), .d_o = d_heads_out, .d_q = d_qkv, .d_k = d_qkv, .d_v = d_qkv},
       work.scratch, work.compute);
@@ -66,12 +66,9 @@ void AttentionBlock::backward(const Batch& batch, TensorView d_x_TH, Workspace& 
 
 void AttentionBlock::project(const Batch& batch, ConstTensorView x_TH, Workspace& work) {
   normed_TH_ = norm_.forward(x_TH, work);
-  qkv_ = work.saved.push(x_TH.dtype(), {batch.tokens(), config_->qkv_columns()});
-  linear(weights_.qkv, normed_TH_, qkv_, /*beta=*/0.0, work.compute);
-  turn(batch, qkv_, ops::RotaryDirection::forward, work);
-  heads_out_ = work.saved.push(x_TH.dtype(), {batch.tokens(), key_column()});
-  log_sum_ = work.saved.push(x_TH.dtype() == DType::f64 ? DType::f64 : DType::f32,
-                             {batch.tokens(), config_->heads});
+  saved_ = push_attention(*config_, x_TH.dtype(), batch.tokens(), work.saved);
+  linear(weights_.qkv, normed_TH_, saved_.qkv, /*beta=*/0.0, work.compute);
+  turn(batch, saved_.qkv, ops::RotaryDirection::forward, work);
 }
 
 void AttentionBlock::turn(const Batch& batch, TensorView qkv, ops::RotaryDirection direction,
@@ -94,15 +91,15 @@ ops::AttentionArguments AttentionBlock::over_batch(const Batch& batch) const {
                     .heads = config_->heads,
                     .kv_heads = config_->kv_heads,
                     .head_size = config_->head_size()},
-          .q = qkv_,
+          .q = saved_.qkv,
           .q_column = 0,
-          .k = qkv_,
+          .k = saved_.qkv,
           .k_column = key_column(),
-          .v = qkv_,
+          .v = saved_.qkv,
           .v_column = value_column(),
           .key_stride = batch.positions,
-          .o = heads_out_,
-          .log_sum = log_sum_};
+          .o = saved_.heads_out,
+          .log_sum = saved_.log_sum};
 }
 
 }  // namespace softmoe::model

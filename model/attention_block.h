@@ -17,6 +17,22 @@ struct AttentionWeights {
   Parameter out;  ///< [H, heads D]
 };
 
+/// What attention leaves on the arena of saved activations, beside its norm.
+struct AttentionSaved {
+  TensorView qkv;
+  TensorView heads_out;
+  TensorView log_sum;
+};
+
+/// Room for it. @param saved an Arena or an ArenaMeasure
+template <class Memory>
+[[nodiscard]] AttentionSaved push_attention(const ModelConfig& config, DType dtype,
+                                            std::int64_t tokens, Memory& saved) {
+  return {.qkv = saved.push(dtype, {tokens, config.qkv_columns()}),
+          .heads_out = saved.push(dtype, {tokens, config.heads * config.head_size()}),
+          .log_sum = saved.push(compute_type_of(dtype), {tokens, config.heads})};
+}
+
 /// y = x + W_out attention(rotary(W_qkv norm(x))).
 class AttentionBlock {
  public:
@@ -46,9 +62,7 @@ class AttentionBlock {
   AttentionWeights weights_;
   Norm norm_;
   TensorView normed_TH_;
-  TensorView qkv_;
-  TensorView heads_out_;
-  TensorView log_sum_;
+  AttentionSaved saved_;
 };
 
 }  // namespace softmoe::model

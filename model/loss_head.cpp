@@ -8,13 +8,6 @@
 
 namespace softmoe::model {
 
-namespace {
-
-/// Enough rows for the products to run at full speed, few enough for the logits to stay in cache.
-constexpr std::int64_t kChunkTokens = 256;
-
-}  // namespace
-
 void LossHead::add_loss(const Batch& batch, ConstTensorView x_TH, TensorView loss_sum,
                         Workspace& work) {
   const PhaseScope phase(work.progress, Phase::loss);
@@ -48,13 +41,10 @@ void LossHead::run_chunks(const Batch& batch, TensorView d_normed_TH, Gradient g
                           TensorView loss_sum, Workspace& work) {
   const ArenaScope scope(work.scratch);
   const std::int64_t num_tokens = batch.tokens();
-  const std::int64_t vocabulary = table_VH_.value.dim(0);
-  const DType loss_type = normed_TH_.dtype() == DType::f64 ? DType::f64 : DType::f32;
-  const TensorView loss_T = work.scratch.push(loss_type, {num_tokens});
-  const TensorView chunk =
-      work.scratch.push(normed_TH_.dtype(), {std::min(kChunkTokens, num_tokens), vocabulary});
-  for (std::int64_t begin = 0; begin < num_tokens; begin += kChunkTokens) {
-    const std::int64_t end = std::min(begin + kChunkTokens, num_tokens);
+  const auto [loss_T, chunk] =
+      push_loss(normed_TH_.dtype(), num_tokens, table_VH_.value.dim(0), work.scratch);
+  for (std::int64_t begin = 0; begin < num_tokens; begin += kLossChunkTokens) {
+    const std::int64_t end = std::min(begin + kLossChunkTokens, num_tokens);
     const TensorView logits = chunk.rows(0, end - begin);
     linear(table_VH_, normed_TH_.rows(begin, end), logits, /*beta=*/0.0, work.compute);
     ops::cross_entropy(logits, batch.target_T.part(begin, end), loss_T.rows(begin, end),

@@ -2,10 +2,30 @@
 
 // Letters: T tokens, B sequences, H hidden, V vocabulary.
 
+#include <algorithm>
+
 #include "model/batch.h"
 #include "model/norm.h"
 
 namespace softmoe::model {
+
+/// Tokens whose logits exist at a time: enough rows for the products to run at full speed, few
+/// enough for the logits to stay in cache.
+inline constexpr std::int64_t kLossChunkTokens = 256;
+
+/// What computing the loss of a batch works with.
+struct LossRoom {
+  TensorView loss_T;
+  TensorView logits;  ///< of a chunk
+};
+
+/// Room for it. @param scratch an Arena or an ArenaMeasure
+template <class Memory>
+[[nodiscard]] LossRoom push_loss(DType dtype, std::int64_t tokens, std::int64_t vocabulary,
+                                 Memory& scratch) {
+  return {.loss_T = scratch.push(compute_type_of(dtype), {tokens}),
+          .logits = scratch.push(dtype, {std::min(kLossChunkTokens, tokens), vocabulary})};
+}
 
 /// Final norm, output projection and cross-entropy, a chunk of tokens at a time: logits never exist
 /// beyond a chunk.

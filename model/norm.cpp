@@ -6,10 +6,10 @@ namespace softmoe::model {
 
 TensorView Norm::forward(ConstTensorView x_TH, Workspace& work) {
   x_TH_ = x_TH;
-  const TensorView y_TH = work.saved.push(x_TH.dtype(), x_TH.shape());
-  scale_T_ = work.saved.push(x_TH.dtype() == DType::f64 ? DType::f64 : DType::f32, {x_TH.dim(0)});
-  ops::rms_norm(x_TH, gain_H_.value, epsilon_, y_TH, scale_T_, work.compute);
-  return y_TH;
+  const NormOutput output = push_norm(x_TH.dtype(), x_TH.shape(), work.saved);
+  scale_T_ = output.scale_T;
+  ops::rms_norm(x_TH, gain_H_.value, epsilon_, output.y_TH, scale_T_, work.compute);
+  return output.y_TH;
 }
 
 void Norm::backward(ConstTensorView d_y_TH, TensorView d_x_TH, Workspace& work) {

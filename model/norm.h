@@ -7,6 +7,19 @@
 
 namespace softmoe::model {
 
+/// What a norm leaves on the arena of saved activations.
+struct NormOutput {
+  TensorView y_TH;
+  TensorView scale_T;
+};
+
+/// Room for it. @param saved an Arena or an ArenaMeasure
+template <class Memory>
+[[nodiscard]] NormOutput push_norm(DType dtype, Shape shape_TH, Memory& saved) {
+  return {.y_TH = saved.push(dtype, shape_TH),
+          .scale_T = saved.push(compute_type_of(dtype), {shape_TH[0]})};
+}
+
 /// RMSNorm with a learned gain; keeps what its backward needs.
 class Norm {
  public:

@@ -33,9 +33,8 @@ ParameterId ParameterStore::add(ParameterInfo info) {
 
 void ParameterStore::allocate(std::uint64_t seed, Device& device, Stream& stream) {
   for (const Space space : {Space::dense, Space::expert}) {
-    const Bytes size(sizes_[index(space)] * size_of(dtype_));
-    values_[index(space)] = DeviceBuffer(device, size);
-    gradients_[index(space)] = DeviceBuffer(device, size);
+    values_[index(space)] = DeviceBuffer(device, bytes(space));
+    gradients_[index(space)] = DeviceBuffer(device, bytes(space));
   }
   for (const LogicalTensor& tensor : logical_tensors()) {
     const ParameterInfo& info = infos_[tensor.parameter.value];

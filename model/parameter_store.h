@@ -71,6 +71,8 @@ class ParameterStore {
 
   [[nodiscard]] DType dtype() const { return dtype_; }
   [[nodiscard]] std::int64_t elements(Space space) const { return sizes_[index(space)]; }
+  /// Of the values of a space; the gradients take as much.
+  [[nodiscard]] Bytes bytes(Space space) const { return Bytes(elements(space) * size_of(dtype_)); }
   [[nodiscard]] TensorView values(Space space) const;
   [[nodiscard]] TensorView gradients(Space space) const;
   void zero_gradients(Stream& stream);

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "model/loss_head.h"
-#include "model/parameter_store.h"
 #include "model/routing_state.h"
 #include "model/transformer_block.h"
+#include "model/transformer_parameters.h"
 #include "parallel/communicator.h"
 
 namespace softmoe::model {
@@ -57,7 +57,7 @@ class Transformer {
   [[nodiscard]] ParameterStore& parameters() { return parameters_; }
   [[nodiscard]] RoutingState& routing() { return routing_; }
   /// eta [L]: what the layers' mean numbers of experts are learned through.
-  [[nodiscard]] Parameter eta() const { return parameters_[eta_]; }
+  [[nodiscard]] Parameter eta() const { return parameters_[ids_.eta]; }
   /// Starts a step: k of every layer from eta, statistics at zero.
   void begin_step(const RoutingControl& control, Stream& stream) {
     routing_.begin_step(control, eta().value, stream);
@@ -66,10 +66,7 @@ class Transformer {
   [[nodiscard]] const experts::MoeLayer& moe(int moe_layer) const;
 
  private:
-  struct BlockIds;
-
-  [[nodiscard]] BlockIds declare_block(int layer, int experts_here);
-  void build_block(int layer, const BlockIds& ids, const Options& options);
+  void build_block(int layer, const Options& options);
   [[nodiscard]] TensorView embed(const Batch& batch, Workspace& work) const;
   [[nodiscard]] TensorView run_blocks(const Batch& batch, const StepContext& context,
                                       TensorView x_TH, KvCache* cache, Workspace& work);
@@ -79,10 +76,7 @@ class Transformer {
   const ModelConfig* config_;
   ParameterStore parameters_;
   RoutingState routing_;
-  ParameterId embedding_;
-  ParameterId output_;
-  ParameterId final_norm_;
-  ParameterId eta_;
+  TransformerIds ids_;
   std::vector<TransformerBlock> blocks_;
   std::optional<LossHead> head_;  // made once the parameters have memory
 };

@@ -64,10 +64,9 @@ void FlatShards::reduce_scatter(TensorView flat, Arena& scratch, Stream& stream)
     throw InvalidArgument(
         fmt::format("reduce_scatter: sums are f32, f64 or i64, not {}", name_of(flat.dtype())));
   }
-  const int num_peers = communicator_->size() - 1;
-  if (num_peers == 0) return;
+  if (communicator_->size() == 1) return;
   const ArenaScope scope(scratch);
-  const TensorView pieces = scratch.push(flat.dtype(), {num_peers * owned().size()});
+  const TensorView pieces = scratch.push(flat.dtype(), {elements_of_peers()});
   exchange_ranges(flat, pieces, stream);
   const Rank me = communicator_->rank();
   if (flat.dtype() == DType::f32) sum_owned<float>(*this, flat, pieces, me, stream);

@@ -42,6 +42,10 @@ class FlatShards {
   void reduce_scatter(TensorView flat, Arena& scratch, Stream& stream) const;
   /// Every rank's owned range of `flat` on every rank.
   void all_gather(TensorView flat, Stream& stream) const;
+  /// Elements of the peers' pieces that reduce_scatter() holds in scratch.
+  [[nodiscard]] std::int64_t elements_of_peers() const {
+    return (communicator_->size() - 1) * owned().size();
+  }
 
  private:
   /// Sends every rank its range of `flat` and receives the peers' numbers for the own range, into

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "router/plan_memory.h"
 #include "router/score_preparation.h"
 #include "router/truncation.h"
 #include "runtime/ops/elementwise.h"
@@ -59,32 +60,26 @@ void require_fitting(const RouterConfig& config, const RouteArguments& arguments
 }
 
 RoutePlan allocate_plan(const RouterConfig& config, const RouteArguments& arguments, Arena& saved) {
-  RoutePlan plan;
-  plan.num_tokens = arguments.logits_TE.dim(0);
-  plan.num_experts = arguments.logits_TE.dim(1);
-  plan.row_capacity = arguments.given != nullptr
-                          ? arguments.given->row_capacity
-                          : plan.num_tokens * expert_cap(config, arguments.setting.k,
-                                                         static_cast<int>(plan.num_experts));
-  plan.row_begin_T1 = saved.push<std::int32_t>(plan.num_tokens + 1);
-  plan.expert_N = saved.push<std::int32_t>(plan.row_capacity);
-  plan.gate_N = saved.push(arguments.logits_TE.dtype(), {plan.row_capacity});
-  plan.count_E = saved.push<std::int32_t>(plan.num_experts);
-  return plan;
+  const std::int64_t tokens = arguments.logits_TE.dim(0);
+  const std::int64_t experts = arguments.logits_TE.dim(1);
+  const int cap = expert_cap(config, arguments.setting.k, static_cast<int>(experts));
+  return push_plan(
+      config,
+      {.num_tokens = tokens,
+       .num_experts = experts,
+       .row_capacity = arguments.given != nullptr ? arguments.given->row_capacity : tokens * cap},
+      arguments.logits_TE.dtype(), saved);
 }
 
 // p of every expert, by LapSum or softmax.
 void find_probabilities(const RouterConfig& config, const RouteArguments& arguments,
-                        RoutePlan& plan, Workspace& work) {
+                        const RoutePlan& plan, Workspace& work) {
   if (config.kind == RouterKind::hash) return;
   prepare_scores(config, arguments, plan, work);
-  const DType dtype = plan.scores_TE.dtype();
-  plan.signed_f_TE = work.saved.push(dtype, plan.scores_TE.shape());
   if (config.kind == RouterKind::top_k) {
     ops::route_softmax(plan.scores_TE, plan.signed_f_TE, work.scratch, work.compute);
     return;
   }
-  plan.anchor_T2 = work.saved.push(dtype, {plan.num_tokens, 2});
   ops::lapsum({.scores_RC = plan.scores_TE,
                .k = arguments.setting.k,
                .alpha = arguments.setting.alpha,
@@ -102,8 +97,7 @@ void choose_experts(const RouterConfig& config, const RouteArguments& arguments,
     return;
   }
   const ArenaScope scope(work.scratch);
-  const View<std::uint32_t> chosen =
-      work.scratch.push<std::uint32_t>(plan.num_tokens * ops::num_choice_words(plan.num_experts));
+  const View<std::uint32_t> chosen = push_choice(plan.num_tokens, plan.num_experts, work.scratch);
   if (config.kind == RouterKind::hash) {
     ops::route_hash({.id_R = arguments.tokens.token_id_T,
                      .key = {.seed = arguments.tokens.seed,
@@ -175,7 +169,7 @@ std::optional<std::string> quota_fault(const RouterConfig& config) {
 RoutePlan route(const RouterConfig& config, const RouteArguments& arguments,
                 const RouteStatistics& statistics, Workspace& work) {
   require_fitting(config, arguments, statistics);
-  RoutePlan plan = allocate_plan(config, arguments, work.saved);
+  const RoutePlan plan = allocate_plan(config, arguments, work.saved);
   find_probabilities(config, arguments, plan, work);
   choose_experts(config, arguments, plan, statistics, work);
   ops::route_gates(gate_rule(config, arguments.setting, plan), work.compute);

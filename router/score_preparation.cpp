@@ -21,14 +21,9 @@ double noise_at(const RouterConfig& config, std::int64_t step) {
   return config.noise_std * std::clamp(1.0 - done, 0.0, 1.0);
 }
 
-void prepare_scores(const RouterConfig& config, const RouteArguments& arguments, RoutePlan& plan,
-                    Workspace& work) {
-  const DType dtype = arguments.logits_TE.dtype();
-  const Shape shape{plan.num_tokens, plan.num_experts};
-  plan.scores_TE = work.saved.push(dtype, shape);
+void prepare_scores(const RouterConfig& config, const RouteArguments& arguments,
+                    const RoutePlan& plan, Workspace& work) {
   if (config.normalisation == ScoreNormalisation::token) {
-    plan.centred_TE = work.saved.push(dtype, shape);
-    plan.score_scale_T = work.saved.push(dtype, {plan.num_tokens});
     ops::route_normalise({.x_RC = arguments.logits_TE,
                           .gain = arguments.gain,
                           .epsilon = kEpsilon,

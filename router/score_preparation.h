@@ -17,8 +17,8 @@ namespace softmoe::router {
 ///
 /// Noise is drawn in training only, from (seed, step, layer, global token id, expert).
 /// @param work.saved  receives the arrays
-void prepare_scores(const RouterConfig& config, const RouteArguments& arguments, RoutePlan& plan,
-                    Workspace& work);
+void prepare_scores(const RouterConfig& config, const RouteArguments& arguments,
+                    const RoutePlan& plan, Workspace& work);
 
 /// The gradient by the logits from that by the scores, and that of the gain, which is added.
 /// @param d_scores_TE  overwritten: holds the gradient by the logits afterwards

@@ -15,6 +15,11 @@ LaneLoader::LaneLoader(const TokenSource& source, std::int64_t max_sequences, De
   }
 }
 
+Bytes LaneLoader::bytes(std::int64_t max_sequences, std::int64_t positions) {
+  constexpr int kLists = 6;  // tokens, targets and positions, on the host and on the device
+  return Bytes(kLists * max_sequences * positions * size_of(DType::i32));
+}
+
 model::Batch LaneLoader::load(std::span<const std::int64_t> sequences, std::int64_t first_token,
                               Stream& stream) {
   // The copies of the lane before may still be under way.

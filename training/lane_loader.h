@@ -20,6 +20,9 @@ class LaneLoader {
   /// @param max_sequences  the most of one lane
   LaneLoader(const TokenSource& source, std::int64_t max_sequences, Device& device);
 
+  /// Memory of such a loader: its buffers on the host and on the device.
+  [[nodiscard]] static Bytes bytes(std::int64_t max_sequences, std::int64_t positions);
+
   /// The given sequences of the source as a batch, valid until the next call; none give T = 0.
   /// @param first_token global id of the first token
   [[nodiscard]] model::Batch load(std::span<const std::int64_t> sequences, std::int64_t first_token,

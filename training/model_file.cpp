@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -259,6 +260,20 @@ void save_model(const ModelFileParts& parts, const ModelInfo& info, const storag
   // What this rank sent has left the parameters before they may change.
   parts.work.compute.synchronize();
   agree_on_storage(failure, parts.groups.world, parts.work.exchange);
+}
+
+std::int64_t model_file_bytes(const model::ModelConfig& config, DType dtype,
+                              const ModelInfo& info) {
+  model::ParameterStore whole(dtype, ExpertId(0));
+  model::declare_parameters(config, config.experts.num_experts, whole);
+  std::vector<storage::TensorDeclaration> declarations;
+  TensorChecksums checksums;
+  for (const LogicalTensor& tensor : whole.logical_tensors()) {
+    declarations.push_back({.name = tensor.name, .dtype = dtype, .dims = dims_of(tensor.shape)});
+    checksums.emplace(tensor.name, std::numeric_limits<std::uint32_t>::max());
+  }
+  return storage::safetensors_file_bytes(
+      storage::lay_out(std::move(declarations), to_metadata(info, checksums)));
 }
 
 ModelInfo load_model(const ModelFileParts& parts, const storage::Path& path) {

@@ -29,6 +29,10 @@ struct ModelFileParts {
 ///         a number that is not finite or a text that is not UTF-8.
 void save_model(const ModelFileParts& parts, const ModelInfo& info, const storage::Path& path);
 
+/// Size of the file that save_model() would write, whatever the layout.
+[[nodiscard]] std::int64_t model_file_bytes(const model::ModelConfig& config, DType dtype,
+                                            const ModelInfo& info);
+
 /// Reads such a file into the model, its mean cuts included. Every rank of the world makes the call
 /// and reads its own part; the world that saved it may have had any other layout.
 ///

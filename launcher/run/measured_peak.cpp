@@ -11,14 +11,10 @@
 namespace softmoe::launcher {
 
 double measure_peak_flops(parallel::Communicator& world, Workspace& work) {
-  constexpr std::int64_t kSize = 768;
   constexpr int kRepeats = 32;
   const ArenaScope scope(work.scratch);
-  std::array<TensorView, 3> matrices;
-  for (TensorView& matrix : matrices) {
-    matrix = work.scratch.push(DType::f32, {kSize, kSize});
-    ops::fill_zero(matrix, work.compute);
-  }
+  const std::array<TensorView, 3> matrices = push_peak_matrices(work.scratch);
+  for (const TensorView& matrix : matrices) ops::fill_zero(matrix, work.compute);
   double best_seconds = 1e30;
   world.barrier();
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
@@ -28,7 +24,8 @@ double measure_peak_flops(parallel::Communicator& world, Workspace& work) {
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
     best_seconds = std::min(best_seconds, taken.count());
   }
-  std::array<double, 1> rate = {2.0 * kSize * kSize * kSize / best_seconds};
+  const double size = static_cast<double>(matrices[0].dim(0));
+  std::array<double, 1> rate = {2.0 * size * size * size / best_seconds};
   parallel::all_reduce_sum_on_host(std::span<double>(rate), world, work.exchange);
   return rate[0];
 }

@@ -45,6 +45,12 @@ enum class DType : std::uint8_t { f64, f32, bf16, i64, i32, u16 };
   return 0;
 }
 
+/// The type of scales, scores and moments beside numbers stored as `dtype`: f64 beside f64, else
+/// f32.
+[[nodiscard]] constexpr DType compute_type_of(DType dtype) {
+  return dtype == DType::f64 ? DType::f64 : DType::f32;
+}
+
 [[nodiscard]] constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
     case DType::f64:

@@ -14,9 +14,8 @@ void Arena::release(Mark mark) {
 }
 
 void* Arena::take(std::int64_t bytes) {
-  constexpr std::int64_t kAlignment = 64;
   require(bytes >= 0, "an arena cannot give a negative size");
-  const std::int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const std::int64_t rounded = arena_room(bytes);
   if (used_ + rounded > memory_.size().value) {
     throw DeviceError(fmt::format(
         "the arena of {} bytes has {} in use and cannot give {} more: raise runtime.arena_bytes or "

@@ -9,6 +9,12 @@
 
 namespace softmoe {
 
+/// What a push of so many bytes takes from an arena: everything is aligned to 64 bytes.
+[[nodiscard]] constexpr std::int64_t arena_room(std::int64_t bytes) {
+  constexpr std::int64_t kAlignment = 64;
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
 /// A stack of device memory. Address space is reserved once and touched on first use, so nothing
 /// is allocated in a step. Everything pushed is aligned to 64 bytes.
 ///

@@ -38,6 +38,12 @@ std::int64_t bytes_of_tensor(const TensorDeclaration& tensor) {
   return bits / 8;
 }
 
+std::array<std::byte, 8> little_endian(std::uint64_t value) {
+  return std::bit_cast<std::array<std::byte, 8>>(value);
+}
+
+}  // namespace
+
 SafetensorsHeader lay_out(std::vector<TensorDeclaration> tensors,
                           std::map<std::string, std::string> metadata) {
   if (tensors.size() > kMaxTensors) {
@@ -66,11 +72,10 @@ SafetensorsHeader lay_out(std::vector<TensorDeclaration> tensors,
   return header;
 }
 
-std::array<std::byte, 8> little_endian(std::uint64_t value) {
-  return std::bit_cast<std::array<std::byte, 8>>(value);
+std::int64_t safetensors_file_bytes(const SafetensorsHeader& header) {
+  const auto json = static_cast<std::int64_t>(format_safetensors_header(header).size());
+  return static_cast<std::int64_t>(sizeof(std::uint64_t)) + json + header.data_bytes();
 }
-
-}  // namespace
 
 SafetensorsWriter::SafetensorsWriter(FileSystem& files, const Path& path,
                                      std::vector<TensorDeclaration> tensors,

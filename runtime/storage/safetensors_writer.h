@@ -12,6 +12,13 @@ struct TensorDeclaration {
   std::vector<std::int64_t> dims = {};
 };
 
+/// The header of a file with these tensors, as a SafetensorsWriter writes it.
+/// @throws InvalidArgument naming the tensor and the limit.
+[[nodiscard]] SafetensorsHeader lay_out(std::vector<TensorDeclaration> tensors,
+                                        std::map<std::string, std::string> metadata);
+/// Size of the file with that header.
+[[nodiscard]] std::int64_t safetensors_file_bytes(const SafetensorsHeader& header);
+
 /// Writes a safetensors file without holding it in memory: all tensors are declared first, then
 /// their bytes come in pieces, tensor by tensor or mixed. The file appears complete or not at all
 /// (AtomicFile).

@@ -20,11 +20,17 @@ PairCounts::PairCounts(std::int64_t vocab_size)
     throw InvalidArgument(
         fmt::format("cannot count pairs of tokens from a vocabulary of {}", vocab_size));
   }
-  if (vocab_size_ * vocab_size_ <= kMaxDensePairs) {
-    dense_.resize(vocab_size_ * vocab_size_);
+  if (const std::int64_t bytes = table_bytes(vocab_size); bytes > 0) {
+    dense_.resize(static_cast<std::size_t>(bytes) / sizeof(std::uint32_t));
   } else {
     slots_.resize(kFirstSlots);
   }
+}
+
+std::int64_t PairCounts::table_bytes(std::int64_t vocab_size) {
+  const auto pairs =
+      static_cast<std::uint64_t>(vocab_size) * static_cast<std::uint64_t>(vocab_size);
+  return pairs <= kMaxDensePairs ? static_cast<std::int64_t>(pairs * sizeof(std::uint32_t)) : 0;
 }
 
 std::size_t PairCounts::place_of(std::uint64_t key) const {

@@ -13,6 +13,9 @@ class PairCounts {
   /// @param vocab_size  V, in [1, 2^31).
   explicit PairCounts(std::int64_t vocab_size);
 
+  /// Memory of the table of V·V counters; 0 where the pairs are too many for it.
+  [[nodiscard]] static std::int64_t table_bytes(std::int64_t vocab_size);
+
   /// Counts one more `next` after `previous`; both in [0, V). A counter stays at 2^32 - 1.
   void add(std::int32_t previous, std::int32_t next) {
     std::uint32_t& counter =

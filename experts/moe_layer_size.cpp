@@ -1,0 +1,86 @@
+#include "experts/moe_layer_size.h"
+
+#include <algorithm>
+
+#include "experts/moe_memory.h"
+#include "router/plan_memory.h"
+#include "router/router.h"
+
+namespace softmoe::experts {
+
+namespace {
+
+using Purpose = ArenaMeasure::Purpose;
+
+std::int64_t row_capacity(const MoeLayerSize& layer, const LayerRows& rows) {
+  return layer.tokens * router::expert_cap(layer.router, rows.k, layer.num_experts);
+}
+
+/// As MoeLayer::pack(): room for any number of rows, of which those that are sent get written.
+void push_packed(const MoeLayerSize& layer, const LayerRows& rows, DType dtype, std::int64_t width,
+                 ArenaMeasure& scratch) {
+  const std::int64_t capacity = row_capacity(layer, rows);
+  const double filled =
+      capacity == 0 ? 0.0 : static_cast<double>(rows.rows_sent) / static_cast<double>(capacity);
+  scratch.push(dtype, {capacity, width}, filled, Purpose::exchange);
+}
+
+/// The activation of one chunk of experts, as grouped_ffn() holds it.
+void push_activation(const MoeLayerSize& layer, const LayerRows& rows, ArenaMeasure& scratch) {
+  const MeasureScope scope(scratch);
+  const int here = layer.num_experts / layer.expert_parallel;
+  const std::int64_t chunks = std::clamp(layer.exchange_chunks, 1, here);
+  scratch.push(layer.dtype, {(rows.rows_received + chunks - 1) / chunks, layer.inner});
+}
+
+void measure_route(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMeasure& work) {
+  const MeasureScope scope(work.scratch);
+  const DType scores = compute_type_of(layer.dtype);
+  work.saved.push(scores, {layer.tokens, layer.num_experts});
+  if (layer.dtype != scores) work.scratch.push(scores, {layer.tokens, layer.hidden});
+  [[maybe_unused]] const router::RoutePlan plan =
+      router::push_plan(layer.router,
+                        {.num_tokens = layer.tokens,
+                         .num_experts = layer.num_experts,
+                         .row_capacity = row_capacity(layer, rows)},
+                        scores, work.saved);
+  [[maybe_unused]] const auto choice =
+      router::push_choice(layer.tokens, layer.num_experts, work.scratch);
+  // Its kernel sorts keys of all pairs.
+  if (layer.has_quota) work.scratch.push(DType::f32, {layer.tokens, layer.num_experts});
+}
+
+}  // namespace
+
+void measure_forward(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMeasure& work) {
+  const MeasureScope scope(work.scratch);
+  measure_route(layer, rows, work);
+  work.scratch.push(DType::i32, {layer.expert_parallel, layer.num_experts}, 1.0, Purpose::exchange);
+  [[maybe_unused]] const RowOrder order = push_order(row_capacity(layer, rows), work.saved);
+  push_packed(layer, rows, layer.dtype, layer.hidden, work.scratch);
+  push_packed(layer, rows, compute_type_of(layer.dtype), 1, work.scratch);
+  [[maybe_unused]] const ReceivedRows received =
+      push_received(layer.dtype, rows.rows_received, layer.hidden, 2 * layer.inner, work.saved);
+  work.scratch.push(layer.dtype, {rows.rows_received, layer.hidden}, 1.0, Purpose::exchange);
+  push_activation(layer, rows, work.scratch);
+}
+
+void measure_backward(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMeasure& work) {
+  const MeasureScope scope(work.scratch);
+  const DType scores = compute_type_of(layer.dtype);
+  push_packed(layer, rows, layer.dtype, layer.hidden, work.scratch);
+  // All four travel, or are what came of rows that did.
+  work.scratch.set_purpose(Purpose::exchange);
+  [[maybe_unused]] const ReturnedGradients gradients =
+      push_gradients(layer.dtype, rows.rows_sent, rows.rows_received, layer.hidden, work.scratch);
+  work.scratch.set_purpose(Purpose::work);
+  push_activation(layer, rows, work.scratch);
+  work.scratch.push(scores, {rows.rows_sent, 1});
+  work.scratch.push(scores, {layer.tokens, layer.num_experts});
+  if (layer.dtype == scores) return;
+  // The router's inputs and the sum of gradients, converted.
+  work.scratch.push(scores, {layer.tokens, layer.hidden});
+  work.scratch.push(scores, {layer.tokens, layer.hidden});
+}
+
+}  // namespace softmoe::experts

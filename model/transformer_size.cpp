@@ -1,0 +1,121 @@
+#include "model/transformer_size.h"
+
+#include "model/attention_block.h"
+#include "model/loss_head.h"
+#include "model/norm.h"
+#include "runtime/ops/cpu/attention_tile.h"
+
+namespace softmoe::model {
+
+namespace {
+
+/// Walks through a lane as TransformerBlock and LossHead do.
+class LaneWalk {
+ public:
+  LaneWalk(const ModelConfig& config, const LaneSize& lane, WorkspaceMeasure& work)
+      : config_(config),
+        lane_(lane),
+        tokens_(lane.sequences * lane.positions),
+        shape_TH_{tokens_, config.hidden},
+        saved_(work.saved),
+        scratch_(work.scratch),
+        work_(work) {}
+
+  void run() {
+    const MeasureScope saved(saved_);
+    const MeasureScope scratch(scratch_);
+    saved_.push(lane_.dtype, shape_TH_);
+    for (int layer = 0; layer < config_.layers; ++layer) forward(layer);
+    scratch_.push(lane_.dtype, shape_TH_);
+    loss();
+    for (int layer = config_.layers - 1; layer >= 0; --layer) backward(layer);
+  }
+
+ private:
+  void forward(int layer) {
+    saved_.push(lane_.dtype, shape_TH_);
+    norm();
+    [[maybe_unused]] const AttentionSaved attention =
+        push_attention(config_, lane_.dtype, tokens_, saved_);
+    attention_tiles(1);
+    norm();
+    saved_.push(lane_.dtype, shape_TH_);
+    if (is_moe(layer)) experts::measure_forward(moe(), rows(layer), work_);
+    if (inner(layer) == 0) return;
+    saved_.push(lane_.dtype, {tokens_, 2 * inner(layer)});
+    activation(layer);
+  }
+
+  void loss() {
+    const MeasureScope scope(scratch_);
+    norm();
+    scratch_.push(lane_.dtype, shape_TH_);
+    [[maybe_unused]] const LossRoom room =
+        push_loss(lane_.dtype, tokens_, config_.vocabulary, scratch_);
+    scratch_.push(DType::f64, {1});
+  }
+
+  void backward(int layer) {
+    const MeasureScope scope(scratch_);
+    scratch_.push(lane_.dtype, shape_TH_);
+    if (inner(layer) > 0) activation(layer);
+    if (is_moe(layer)) experts::measure_backward(moe(), rows(layer), work_);
+    // Attention: gradients of its heads' output, of the projection and of its input.
+    scratch_.push(lane_.dtype, {tokens_, config_.heads * config_.head_size()});
+    scratch_.push(lane_.dtype, {tokens_, config_.qkv_columns()});
+    attention_tiles(2);
+    scratch_.push(lane_.dtype, shape_TH_);
+  }
+
+  void norm() {
+    [[maybe_unused]] const NormOutput output = push_norm(lane_.dtype, shape_TH_, saved_);
+  }
+
+  void activation(int layer) {
+    const MeasureScope scope(scratch_);
+    scratch_.push(lane_.dtype, {tokens_, inner(layer)});
+  }
+
+  /// Scores of a block of queries against a block of keys, for each thread.
+  void attention_tiles(int count) {
+    const MeasureScope scope(scratch_);
+    const std::int64_t tile =
+        ops::cpu::tile_elements({.queries = lane_.positions, .keys = lane_.positions});
+    scratch_.push(DType::f32, {count * tile * work_.threads});
+  }
+
+  [[nodiscard]] bool is_moe(int layer) const { return layer >= config_.dense_layers; }
+  [[nodiscard]] std::int64_t inner(int layer) const {
+    return is_moe(layer) ? config_.shared_inner : config_.dense_inner;
+  }
+  [[nodiscard]] const experts::LayerRows& rows(int layer) const {
+    return lane_.rows_L[static_cast<std::size_t>(layer - config_.dense_layers)];
+  }
+  [[nodiscard]] experts::MoeLayerSize moe() const {
+    return {.router = config_.router,
+            .tokens = tokens_,
+            .hidden = config_.hidden,
+            .inner = config_.experts.inner,
+            .num_experts = config_.experts.num_experts,
+            .expert_parallel = lane_.expert_parallel,
+            .exchange_chunks = lane_.exchange_chunks,
+            .has_quota = lane_.has_quota,
+            .dtype = lane_.dtype};
+  }
+
+  const ModelConfig& config_;
+  const LaneSize& lane_;
+  std::int64_t tokens_;
+  Shape shape_TH_;
+  ArenaMeasure& saved_;
+  ArenaMeasure& scratch_;
+  WorkspaceMeasure& work_;
+};
+
+}  // namespace
+
+void measure_lane(const ModelConfig& config, const LaneSize& lane, WorkspaceMeasure& work) {
+  LaneWalk(config, lane, work).run();
+}
+
+}  // namespace softmoe::model
