@@ -116,8 +116,7 @@ void HttpConnection::read() {
 void HttpConnection::look_at_bytes() {
   if (phase_ == Phase::waiting) {
     phase_ = Phase::reading;
-    // Of the first request the time runs from the connection on.
-    if (!is_first_request_) set_deadline(service_.options.patience);
+    set_deadline(service_.options.patience);
   }
   const HttpRequest request = parse_request({buffer_.data(), filled_}, buffer_.size(), searched_);
   if (request.state != HttpRequest::State::incomplete) return answer(request);
@@ -152,7 +151,6 @@ void HttpConnection::after_reply(int status, bool keep_alive, std::size_t reques
   std::copy(buffer_.data() + request_size, buffer_.data() + filled_, buffer_.data());
   filled_ -= request_size;
   searched_ = 0;
-  is_first_request_ = false;
   waiting_since_ = Clock::now();
   phase_ = Phase::waiting;
   if (filled_ > 0) return look_at_bytes();

@@ -70,7 +70,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   boost::asio::steady_timer deadline_;
   Phase phase_ = Phase::waiting;
   Clock::time_point waiting_since_ = Clock::now();
-  bool is_first_request_ = true;
   std::vector<char> buffer_;  ///< of a head's greatest size
   std::size_t filled_ = 0;
   std::size_t searched_ = 0;  ///< of them, known to hold no whole head

@@ -35,9 +35,10 @@ class HttpServer {
     /// One more closes that whose request has been waited for longest, or, if all are being
     /// answered, is closed.
     int max_connections = 64;
-    std::size_t max_request_bytes = 8192;      ///< request line and headers; a body is never read
-    std::chrono::milliseconds patience{5000};  ///< for a whole request, and for a reply to be taken
-    std::chrono::milliseconds idle{90000};     ///< between the requests of a connection
+    std::size_t max_request_bytes = 8192;  ///< request line and headers; a body is never read
+    /// For the first request to begin, for a whole request, and for a reply to be taken.
+    std::chrono::milliseconds patience{5000};
+    std::chrono::milliseconds idle{90000};  ///< between the requests of a connection
   };
 
   /// Listens when it returns.

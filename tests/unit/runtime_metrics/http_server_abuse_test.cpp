@@ -110,7 +110,7 @@ TEST(HttpServerAbuse, ClosesWhatIsIdle) {
 TEST(HttpServerAbuse, ServesALargePageToWhoTakesIt) {
   const HttpServer server(with_pages());
 
-  EXPECT_EQ(body_of(get(server.address(), "/large")), std::string(kLargePage, 'n'));
+  EXPECT_TRUE(body_of(get(server.address(), "/large")) == std::string(kLargePage, 'n'));
 }
 
 TEST(HttpServerAbuse, CutsOffWhoDoesNotTakeTheReply) {
@@ -232,7 +232,7 @@ TEST(HttpServerAbuse, WaitsWithoutHasteUntilThereAreDescriptors) {
   limit.reset();
 
   EXPECT_EQ(reply_meanwhile, "");
-  EXPECT_LT(processor_seconds() - before, 0.5);
+  EXPECT_LT(processor_seconds() - before, 0.1);
   (void)client.receive_until("numbers\n");
 }
 
@@ -258,6 +258,7 @@ TEST(HttpServerAbuse, LetsNoConnectionsDescriptorLeak) {
     RawClient client(server.address());
     client.send(i % 3 == 0 ? kGet : i % 3 == 1 ? "GET /met" : "POST / HTTP/1.1\r\n\r\n");
   }
+  EXPECT_TRUE(answers(server));  // so all those before have been let in
 
   const Clock::time_point end = Clock::now() + test::patience(10s);
   while (open_descriptors() > before && Clock::now() < end) std::this_thread::sleep_for(10ms);
