@@ -84,6 +84,7 @@ ExitCode submit_to_slurm(const SubmitSlurmOptions& options) {
   SlurmJob job = resolve(order, site);
   const config::Loaded<RunConfig> loaded = load_for(job);
   job.cpus_per_rank = cpus_for(order, loaded.value);
+  keep_run_id(loaded.value, job);
   const Findings findings = look_before(job, site, loaded.value);
   if (options.is_dry_run) print_all(job);
   report(findings);

@@ -96,6 +96,10 @@ config::Loaded<RunConfig> load_for(const SlurmJob& job) {
   return load_run_config(config::Source::file(job.config_path), overrides, job.world());
 }
 
+void keep_run_id(const RunConfig& config, SlurmJob& job) {
+  if (!config.run.id.empty()) job.overrides.push_back("run.id=" + config.run.id);
+}
+
 int cpus_for(const SlurmOrder& order, const RunConfig& config) {
   const int threads = config.runtime.threads;
   const int cpus = order.cpus_per_rank.value_or(threads);

@@ -55,6 +55,9 @@ struct SlurmJob {
 ///         the job's to set
 [[nodiscard]] SlurmJob resolve(const SlurmOrder& order, const SiteValues& site);
 
+/// The name of a configuration's run becomes the job's, which is a run of its own otherwise.
+void keep_run_id(const RunConfig& config, SlurmJob& job);
+
 /// The configuration under which the job will run, checked for its number of ranks.
 /// @throws ConfigError with every mistake at its place
 [[nodiscard]] config::Loaded<RunConfig> load_for(const SlurmJob& job);

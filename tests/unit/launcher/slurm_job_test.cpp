@@ -109,6 +109,17 @@ TEST(SlurmJob, GivesARankAProcessorForEachThread) {
   EXPECT_THROW((void)cpus_for(order, config), ConfigError);
 }
 
+TEST(SlurmJob, KeepsTheNameOfARunThatHasOne) {
+  SlurmJob job = resolve(order_of(1), SiteValues{});
+  RunConfig config;
+
+  keep_run_id(config, job);
+  EXPECT_THAT(job.overrides, testing::IsEmpty());
+  config.run.id = "mine";
+  keep_run_id(config, job);
+  EXPECT_THAT(job.overrides, ElementsAre("run.id=mine"));
+}
+
 TEST(SlurmJob, TellsWhereItsFolderIs) {
   SlurmOrder order = order_of(2);
   order.name = "demo";
