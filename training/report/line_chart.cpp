@@ -125,7 +125,7 @@ void draw_line(Markup& page, const ChartLine& line, const Axis& x_axis, const Ax
 void write_legend(Markup& page, const LineChart& chart) {
   const auto list = page.element("ul", {{"class", "legend"}});
   if (chart.legend == LegendKind::depth && chart.lines.size() > 8) {
-    const auto item = page.element("li");
+    const auto item = page.element("li", {{"class", "scale"}});
     page.leaf("span", chart.lines.front().name);
     for (int level = 0; level < kLayerColours; ++level) {
       page.leaf("i", {{"class", fmt::format("swatch l{}", level)}}, "");

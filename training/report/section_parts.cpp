@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxMarks = 30;
 constexpr std::ptrdiff_t kFewSaves = 8;
+constexpr std::size_t kThickLayers = 16;  // more lines than these are drawn thin
 // Of the points of a curve, to either side of each.
 constexpr std::size_t kSmoothing = 50;
 
@@ -107,6 +108,7 @@ void draw_layers(Markup& page, const PageParts& parts, ChartText text,
         {.name = "layer " + std::to_string(layer),
          .colour = layer_class(layer, layers.size()),
          .points = (layers[layer].*quantity).points(points_of_each(layers.size())),
+         .shape = layers.size() > kThickLayers ? LineShape::thin : LineShape::line,
          .layer = static_cast<int>(layer)});
   }
   draw(page, chart);
