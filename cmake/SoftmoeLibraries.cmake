@@ -7,6 +7,7 @@ find_package(yaml-cpp CONFIG REQUIRED)     # runtime/config
 find_package(prometheus-cpp CONFIG REQUIRED)  # runtime/metrics
 find_package(Boost REQUIRED)  # runtime/metrics: Beast, headers alone
 find_package(CLI11 CONFIG REQUIRED)        # launcher
+set(MPI_DETERMINE_LIBRARY_VERSION TRUE)   # `softmoe doctor` compares it with the one that runs
 find_package(MPI REQUIRED COMPONENTS CXX)  # parallel/mpi
 find_package(ZLIB REQUIRED)                # training/corpus
 find_package(Protobuf REQUIRED)            # coordinator

@@ -163,6 +163,8 @@ int run_program(int argc, char** argv) {
   add_ctl(app, parsed);
   add_submit(app, parsed);
   add_report(app, parsed);
+  add_plan(app, parsed);
+  add_doctor(app, parsed);
   app.add_subcommand("version", "version and what was built in")->callback([&parsed] {
     parsed.action = print_version;
   });

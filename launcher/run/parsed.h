@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "launcher/commands/command.h"
+#include "launcher/commands/doctor_command.h"
+#include "launcher/commands/plan_command.h"
 #include "launcher/commands/report_command.h"
 #include "launcher/commands/submit_command.h"
 #include "launcher/commands/submit_kubernetes_command.h"
@@ -24,11 +26,13 @@ struct Parsed {
   CertificateOptions certificates;
   CtlOptions ctl;
   coordinator::ChangeOrder change;
-  SubmitSlurmOptions submit_slurm;
-  ReportOptions report;
   double watch_seconds = 2.0;
   std::int64_t watch_count = 0;
+  SubmitSlurmOptions submit_slurm;
   SubmitKubernetesOptions submit_kubernetes;
+  PlanOptions plan;
+  DoctorOptions doctor;
+  ReportOptions report;
   std::function<ExitCode()> action;
 };
 
@@ -41,9 +45,13 @@ void add_coordinator(CLI::App& app, Parsed& parsed);
 void add_ctl(CLI::App& app, Parsed& parsed);
 /// `softmoe submit` and the clusters it knows.
 void add_submit(CLI::App& app, Parsed& parsed);
-/// `softmoe report`.
-void add_report(CLI::App& app, Parsed& parsed);
 /// `softmoe submit k8s`.
 void add_submit_kubernetes(CLI::App& submit, Parsed& parsed);
+/// `softmoe report`.
+void add_report(CLI::App& app, Parsed& parsed);
+/// `softmoe plan`.
+void add_plan(CLI::App& app, Parsed& parsed);
+/// `softmoe doctor`.
+void add_doctor(CLI::App& app, Parsed& parsed);
 
 }  // namespace softmoe::launcher

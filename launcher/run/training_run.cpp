@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "launcher/plan/process_memory.h"
 #include "launcher/run/measured_peak.h"
 #include "launcher/run/together.h"
 #include "model/flops.h"
@@ -255,7 +256,8 @@ void TrainingRun::report() {
   say("");
   say(fmt::format("run folder: {}", folder_->path().string()));
   say(fmt::format("try: softmoe generate {} --prompt 'The kernel'", folder_->path().string()));
-  folder_->add_event(training::event_json("done", trainer_.next_step().value, ""));
+  folder_->add_event(
+      training::event_json("done", trainer_.next_step().value, memory_json(session_.work())));
 }
 
 void TrainingRun::print_layers(const training::Evaluation& evaluation) const {
