@@ -20,11 +20,8 @@ namespace {
 
 using storage::Path;
 
-constexpr const char* kInstallKubectl =
-    "install kubectl 1.27 or newer (its kustomize has to be 5 or newer) and put it on the PATH";
-
 /// A cluster's API server may be far away; rendering takes a tenth of a second.
-constexpr std::chrono::minutes kKubectlPatience{2};
+constexpr std::chrono::minutes kPatience{5};
 
 /// A folder that goes with everything in it.
 class TemporaryFolder {
@@ -92,19 +89,16 @@ void write_kustomization(const SubmitKubernetesOptions& options, const Path& fol
   }
 }
 
+/// Runs kubectl. @return what it printed; what it warned of is passed on
 std::string kubectl(std::vector<std::string> words) {
-  if (!find_program("kubectl", lookup_environment)) {
-    throw Unavailable(fmt::format("there is no kubectl on the PATH: {}", kInstallKubectl));
-  }
+  if (!find_program("kubectl", lookup_environment))
+    throw Unavailable("there is no `kubectl` on the PATH: install 1.27 or newer, with kustomize 5");
   words.insert(words.begin(), "kubectl");
-  const ProgramEnd end = run_to_end(words, Deadline::in(kKubectlPatience));
+  const ProgramEnd end = run_to_end(words, Deadline::in(kPatience));
   if (end.code != 0) {
-    std::string complaint = end.errors;
-    while (!complaint.empty() && complaint.back() == '\n') complaint.pop_back();
-    throw Unavailable(
-        fmt::format("`{}` ended with code {}:\n{}", fmt::join(words, " "), end.code, complaint));
+    throw Unavailable(fmt::format("`{}` ended with code {}; it has to be 1.27 or newer:\n{}",
+                                  in_shell(words), end.code, trimmed(end.errors)));
   }
-  // What it warns of is the user's to read.
   fmt::print(stderr, "{}", end.errors);
   return end.output;
 }

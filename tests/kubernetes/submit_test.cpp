@@ -239,7 +239,7 @@ TEST_F(Submitting, SaysHowToGetKubectlWhereThereIsNone) {
 
   EXPECT_EQ(ended.code, 69);
   EXPECT_THAT(ended.output,
-              AllOf(HasSubstr("cannot start `kubectl`"), HasSubstr("install kubectl 1.27")));
+              AllOf(HasSubstr("no `kubectl` on the PATH"), HasSubstr("install 1.27")));
 }
 
 TEST_F(Submitting, SaysWhereManifestsAreLookedFor) {
