@@ -153,6 +153,18 @@ TEST(Setup, MakesARestrictedNamespaceAndClaimsThatNoRunOwns) {
   EXPECT_THAT(against_fields(render_deployed("setup/kind")), IsEmpty());
 }
 
+TEST(Setup, HasAPodForFilesThatItsNamespaceAdmits) {
+  if (!has_tools()) return;
+  Objects objects = read_yaml(std::string(SOFTMOE_SOURCE_DIR) + "/deploy/k8s/setup/files.yaml");
+
+  EXPECT_THAT(against_fields(objects), IsEmpty());
+  EXPECT_THAT(against_restricted(objects), IsEmpty());
+  EXPECT_THAT(against_isolation(objects), IsEmpty());
+  EXPECT_THAT(against_images(objects), IsEmpty());
+  EXPECT_THAT(against_volumes(objects), IsEmpty());
+  EXPECT_THAT(against_references(objects, {"softmoe-runs", "softmoe-data"}), IsEmpty());
+}
+
 TEST(Certificates, TakeThePlaceOfTokens) {
   if (!has_tools()) return;
   const TemporaryDirectory place;

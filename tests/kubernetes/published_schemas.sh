@@ -28,6 +28,9 @@ fi
 status=0
 for place in overlays/cpu overlays/gpu overlays/kueue setup/base setup/kind; do
   kubectl kustomize "$sources/deploy/k8s/$place" -o "$folder/rendered.yaml"
+  if [ "$place" = setup/base ]; then
+    { echo "---"; cat "$sources/deploy/k8s/setup/files.yaml"; } >>"$folder/rendered.yaml"
+  fi
   "$folder/bin/python" - "$folder" <<'PYTHON'
 import sys
 

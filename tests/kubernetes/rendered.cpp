@@ -141,6 +141,10 @@ std::vector<PodTemplate> pods_of(const Objects& objects) {
   for (const Object& object : objects) {
     if (object.value("kind", "") == "Deployment") {
       add(title_of(object), object.at("spec"), Object::object());
+    } else if (object.value("kind", "") == "Pod") {
+      pods.push_back({.title = title_of(object),
+                      .labels = object.at("metadata").value("labels", Object::object()),
+                      .spec = object.at("spec")});
     } else if (object.value("kind", "") == "MPIJob") {
       for (const auto& [role, replica] : object.at("spec").at("mpiReplicaSpecs").items()) {
         add(title_of(object) + "/" + role, replica,
