@@ -23,7 +23,7 @@ class Browser {
                               const std::filesystem::path& picture, Scheme scheme) const;
 
   static constexpr int kWidth = 1280;
-  static constexpr int kHeight = 5400;
+  static constexpr int kHeight = 6000;
 
  private:
   Browser(const Workplace& place, std::filesystem::path program)
