@@ -10,6 +10,7 @@
 
 #include "launcher/run/exit_code.h"
 #include "launcher/run/run_plan.h"
+#include "launcher/run/unavailable.h"
 #include "runtime/config/describe.h"
 #include "runtime/config/resolved_yaml.h"
 
@@ -132,6 +133,7 @@ TEST(ExitCodes, FollowTheKindOfError) {
             ExitCode::cannot_write);
   EXPECT_EQ(exit_code_of(StorageError(StorageError::Kind::io, "")), ExitCode::io);
   EXPECT_EQ(exit_code_of(InternalError("")), ExitCode::internal);
+  EXPECT_EQ(exit_code_of(Unavailable("")), ExitCode::unavailable);
 }
 
 TEST(RunConfig, RefusesMetricsAtWhatIsNoAddress) {
