@@ -6,8 +6,6 @@
 #include <array>
 #include <numeric>
 
-#include "training/load_measures.h"
-
 namespace softmoe::training {
 
 namespace {
@@ -59,7 +57,7 @@ ExpertMetrics::ExpertMetrics(const Parts& parts)
       detail_(parts.detail),
       expert_ranks_(parts.expert_ranks),
       every_(parts.every),
-      order_E_(static_cast<std::size_t>(shape_.experts)),
+      ranking_E_(static_cast<std::size_t>(shape_.experts)),
       increments_(kHistogram.bounds.size() + 1) {
   if (!has(ExpertDetail::summary)) return;
   for (int index = 0; index < shape_.layers; ++index) {
@@ -112,7 +110,7 @@ void ExpertMetrics::publish() {
 }
 
 void ExpertMetrics::publish(Layer& layer) {
-  const LoadMeasures measures = measure_loads(layer.loads_E, order_E_);
+  const LoadMeasures measures = measure_loads(layer.loads_E, ranking_E_);
   const std::array<double, kMeasures.size()> values = {
       measures.imbalance,
       measures.cv,
@@ -147,14 +145,13 @@ void ExpertMetrics::publish_histogram(Layer& layer, double mean) {
 }
 
 void ExpertMetrics::publish_slots(Layer& layer, double mean) {
-  const auto set = [&](Slot& slot, int expert) {
-    slot.load_ratio.set(static_cast<double>(layer.loads_E[static_cast<std::size_t>(expert)]) /
-                        mean);
-    slot.index.set(expert);
+  const auto set = [&](Slot& slot, const RankedLoad& ranked) {
+    slot.load_ratio.set(static_cast<double>(ranked.load) / mean);
+    slot.index.set(ranked.expert);
   };
   for (std::size_t slot = 0; slot < layer.hot.size(); ++slot) {
-    set(layer.hot[slot], order_E_[slot]);
-    set(layer.cold[slot], order_E_[order_E_.size() - 1 - slot]);
+    set(layer.hot[slot], ranking_E_[slot]);
+    set(layer.cold[slot], ranking_E_[ranking_E_.size() - 1 - slot]);
   }
 }
 

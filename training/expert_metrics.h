@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/metrics/registry.h"
+#include "training/load_measures.h"
 #include "training/metrics_config.h"
 #include "training/metrics_size.h"
 #include "training/step_result.h"
@@ -63,7 +64,7 @@ class ExpertMetrics {
   std::int64_t steps_ = 0;  ///< since the last publication
   bool has_published_ = false;
   std::vector<Layer> layers_;
-  std::vector<int> order_E_;
+  std::vector<RankedLoad> ranking_E_;
   std::vector<double> increments_;
 };
 

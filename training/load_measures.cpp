@@ -16,13 +16,15 @@ std::int64_t sum_of(std::span<const std::int64_t> numbers) {
 
 }  // namespace
 
-LoadMeasures measure_loads(std::span<const std::int64_t> loads_E, std::span<int> order_E) {
-  require(loads_E.size() == order_E.size(), "loads and their order are of one size");
-  const auto load = [&](int expert) { return loads_E[static_cast<std::size_t>(expert)]; };
-  std::iota(order_E.begin(), order_E.end(), 0);
-  std::sort(order_E.begin(), order_E.end(), [&](int left, int right) {
-    return load(left) != load(right) ? load(left) > load(right) : left < right;
-  });
+LoadMeasures measure_loads(std::span<const std::int64_t> loads_E, std::span<RankedLoad> ranking_E) {
+  require(loads_E.size() == ranking_E.size(), "loads and their ranking are of one size");
+  for (std::size_t expert = 0; expert < loads_E.size(); ++expert) {
+    ranking_E[expert] = {loads_E[expert], static_cast<int>(expert)};
+  }
+  std::sort(ranking_E.begin(), ranking_E.end(),
+            [](const RankedLoad& left, const RankedLoad& right) {
+              return left.load != right.load ? left.load > right.load : left.expert < right.expert;
+            });
   const auto experts = static_cast<double>(loads_E.size());
   const auto total = static_cast<double>(sum_of(loads_E));
   LoadMeasures measures;
@@ -30,13 +32,13 @@ LoadMeasures measure_loads(std::span<const std::int64_t> loads_E, std::span<int>
   if (total == 0) return measures;
 
   const double mean = total / experts;
-  measures.imbalance = static_cast<double>(load(order_E.front())) / mean;
+  measures.imbalance = static_cast<double>(ranking_E.front().load) / mean;
   double squares = 0;
   double entropy = 0;
-  double weighted = 0;  // by the place from the fullest on: experts, experts - 1, ... 1
-  double place = experts;
-  for (const int expert : order_E) {
-    const auto rows = static_cast<double>(load(expert));
+  double weighted = 0;
+  double place = experts;  // of the rising order, from its end
+  for (const RankedLoad& ranked : ranking_E) {
+    const auto rows = static_cast<double>(ranked.load);
     squares += (rows - mean) * (rows - mean);
     if (rows > 0) entropy -= rows / total * std::log(rows / total);
     weighted += (2 * place - experts - 1) * rows;

@@ -17,10 +17,16 @@ struct LoadMeasures {
   int dead = 0;              ///< experts without rows
 };
 
-/// @param loads_E  not negative
-/// @param order_E  [E] := the experts by falling load, equal ones by index
+/// An expert and its load.
+struct RankedLoad {
+  std::int64_t load = 0;
+  int expert = 0;
+};
+
+/// @param loads_E    not negative
+/// @param ranking_E  [E] := the experts by falling load, equal ones by index
 [[nodiscard]] LoadMeasures measure_loads(std::span<const std::int64_t> loads_E,
-                                         std::span<int> order_E);
+                                         std::span<RankedLoad> ranking_E);
 
 /// The fullest rank's rows over the mean rank's, where neighbouring experts share a rank; 0 without
 /// rows. @param num_ranks  divides E

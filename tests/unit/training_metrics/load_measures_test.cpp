@@ -19,9 +19,13 @@ struct Measured {
 };
 
 Measured measure(const Loads& loads) {
-  std::vector<int> order(loads.size());
-  const LoadMeasures measures = measure_loads(loads, order);
-  return {measures, order};
+  std::vector<RankedLoad> ranking(loads.size());
+  Measured measured{.measures = measure_loads(loads, ranking)};
+  for (const RankedLoad& ranked : ranking) {
+    EXPECT_EQ(ranked.load, loads[static_cast<std::size_t>(ranked.expert)]);
+    measured.order.push_back(ranked.expert);
+  }
+  return measured;
 }
 
 TEST(LoadMeasures, OfEqualLoadsSayBalance) {
