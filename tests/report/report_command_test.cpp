@@ -27,6 +27,15 @@ TEST(ReportCommand, WritesWhereItIsTold) {
   }
 }
 
+TEST(ReportCommand, ShowsExamples) {
+  const Workplace place;
+
+  const Ended ended = place.softmoe({"report", "--help"});
+
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_THAT(ended.output, AllOf(HasSubstr("Examples"), HasSubstr("softmoe report runs/demo")));
+}
+
 TEST(ReportCommand, ReplacesAnOldReport) {
   const Workplace place;
   place.train("run");

@@ -45,7 +45,9 @@ void draw_marks(Markup& page, const Frame& frame) {
   for (const FrameTick& mark : frame.marks) {
     const std::string x = percent(mark.place);
     page.empty("line", {{"class", "mark"}, {"x1", x}, {"x2", x}, {"y1", "0"}, {"y2", "100%"}});
-    page.leaf("text", {{"class", "mark"}, {"x", x}, {"y", "-6"}}, mark.text);
+    const auto label = page.element("text", {{"class", "mark"}, {"x", x}, {"y", "-6"}});
+    page.leaf("title", mark.meaning);
+    page.text(mark.text);
   }
 }
 
@@ -63,7 +65,8 @@ std::vector<FrameTick> frame_marks(const std::vector<ChartMark>& marks, const Ax
   std::vector<FrameTick> ticks;
   for (const ChartMark& mark : marks) {
     const double place = x_axis.place(mark.step);
-    if (place >= 0 && place <= 1) ticks.push_back({.place = place, .text = mark.label});
+    if (place >= 0 && place <= 1)
+      ticks.push_back({.place = place, .text = mark.label, .meaning = mark.meaning});
   }
   return ticks;
 }

@@ -27,6 +27,7 @@ struct ChartText {
 struct FrameTick {
   double place;
   std::string text;
+  std::string meaning = {};  ///< in words, under the pointer
 };
 
 /// A step at which something happened.

@@ -76,10 +76,11 @@ TEST(LineChart, MarksOnlyWhatIsBetweenItsEnds) {
   const std::string html =
       drawn(LineChart{.text = kText,
                       .lines = {{.name = "a", .colour = "c0", .points = {at(0, 1), at(10, 2)}}},
-                      .marks = {{.step = 5, .label = "in", .meaning = ""},
+                      .marks = {{.step = 5, .label = "in", .meaning = "budget 8 → 6"},
                                 {.step = 11, .label = "out", .meaning = ""}}});
 
-  EXPECT_THAT(html, AllOf(HasSubstr(">in</text>"), Not(HasSubstr(">out</text>"))));
+  EXPECT_THAT(html, AllOf(HasSubstr("<title>budget 8 → 6</title>in</text>"),
+                          Not(HasSubstr(">out</text>"))));
 }
 
 TEST(AreaChart, StacksSharesUpToTheWhole) {
