@@ -97,6 +97,8 @@ void CoordinatorConfig::bind(config::Reader& reader) {
   reader.section("tls", tls);
   reader.value("metrics_listen", metrics_listen,
                "host:port where a standalone one serves its metrics; empty: nowhere");
+  reader.value("targets_folder", targets_folder,
+               "folder of Prometheus' file_sd where a standalone one lists targets; empty: none");
   reader.value("heartbeat_seconds", heartbeat_seconds, Range{.min = 0.01, .max = 3600},
                "time between two signs of life of a rank");
   reader.value("silence_seconds", silence_seconds, Range{.above = 0, .max = 86400},

@@ -43,6 +43,7 @@ struct CoordinatorConfig {
   TlsConfig tls;
   /// host:port where a standalone one serves its metrics; empty: nowhere
   std::string metrics_listen = "127.0.0.1:0";
+  std::string targets_folder;  ///< where a standalone one keeps a file for file_sd; empty: none
   double heartbeat_seconds = 1.0;
   double silence_seconds = 5.0;  ///< without a heartbeat for so long, a rank is silent
   double stall_seconds = 30.0;   ///< without a step forward for so long, and ten steps, it is stuck

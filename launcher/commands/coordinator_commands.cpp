@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <ctime>
+#include <optional>
 
 #include "coordinator/certificates.h"
 #include "launcher/commands/command.h"
@@ -23,11 +25,11 @@ class EndSignals {
     sigaddset(&set_, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
-  /// @return which one came
-  [[nodiscard]] int wait() const {
-    int number = 0;
-    sigwait(&set_, &number);
-    return number;
+  /// @return which one came; nothing if none did for a second
+  [[nodiscard]] std::optional<int> wait_a_second() const {
+    const timespec second = {.tv_sec = 1, .tv_nsec = 0};
+    const int number = sigtimedwait(&set_, nullptr, &second);
+    return number > 0 ? std::optional(number) : std::nullopt;
   }
 
  private:
@@ -86,11 +88,12 @@ ExitCode run_coordinator(const CoordinatorOptions& options) {
   const config::Loaded<RunConfig> loaded = load(options, world);
   const coordinator::CoordinatorConfig& config = loaded.value.coordinator;
 
-  const StandaloneCoordinator coordinator(config, plan_of(loaded, world), say);
+  StandaloneCoordinator coordinator(config, plan_of(loaded, world), say);
   say(coordinator.describe());
   if (!coordinator.warning().empty()) say("WARNING: " + coordinator.warning());
-  const int number = signals.wait();
-  say(fmt::format("ended by signal {}; the run goes on without", number));
+  std::optional<int> number;
+  while (!(number = signals.wait_a_second())) coordinator.keep_targets();
+  say(fmt::format("ended by signal {}; the run goes on without", *number));
   return ExitCode::done;
 }
 

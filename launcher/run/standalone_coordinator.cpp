@@ -52,6 +52,10 @@ StandaloneCoordinator::StandaloneCoordinator(const coordinator::CoordinatorConfi
     metrics_address_ = coordinator::address_for_others(page_->address());
   }
   is_ready_ = true;
+  if (!config_.targets_folder.empty()) {
+    targets_file_.emplace(config_.targets_folder, fmt::format("softmoe-{}-coordinator", run_id));
+    targets_file_->update(targets());
+  }
   coordinator::publish_address(config_.folder, server_->address());
   coordinator::publish_metrics_address(config_.folder, metrics_address_);
 }
@@ -81,6 +85,18 @@ std::string StandaloneCoordinator::describe() const {
       "serving {} ranks at {}; {}; folder {}", world_, server_->address(),
       metrics_address_.empty() ? "no metrics" : fmt::format("metrics at {}", metrics_address_),
       config_.folder);
+}
+
+void StandaloneCoordinator::keep_targets() {
+  if (!targets_file_) return;
+  try {
+    targets_file_->update(targets());
+    said_.clear();
+  } catch (const StorageError& error) {
+    if (said_ == error.what()) return;
+    said_ = error.what();
+    say_(fmt::format("coordinator.targets_folder: {}", said_));
+  }
 }
 
 std::vector<metrics::Target> StandaloneCoordinator::targets() const {

@@ -12,6 +12,7 @@
 #include "coordinator/journal.h"
 #include "coordinator/server.h"
 #include "coordinator/telemetry.h"
+#include "launcher/run/targets_file.h"
 #include "runtime/metrics/metrics_endpoint.h"
 #include "runtime/storage/posix_file_system.h"
 
@@ -41,6 +42,10 @@ class StandaloneCoordinator {
   /// What serves metrics in the run. Any thread.
   [[nodiscard]] std::vector<metrics::Target> targets() const;
 
+  /// Writes the targets down where the configuration wants that and they have changed. To be called
+  /// now and then; what goes wrong is said, once.
+  void keep_targets();
+
  private:
   void open_page(const std::string& run_id);
 
@@ -55,6 +60,8 @@ class StandaloneCoordinator {
   std::string metrics_address_;         ///< as others reach it; empty: nobody does
   std::optional<metrics::MetricsEndpoint> page_;
   std::optional<coordinator::Telemetry> telemetry_;
+  std::optional<TargetsFile> targets_file_;
+  std::string said_;  ///< of the file of targets
 };
 
 }  // namespace softmoe::launcher

@@ -151,6 +151,27 @@ TEST(CoordinatorMetrics, AreAddressedInItsFolderForAsLongAsItLives) {
   EXPECT_TRUE(fs::exists(place / "coordinator/address"));
 }
 
+TEST(CoordinatorMetrics, AreNamedInAFileThatFollowsTheRanksAndGoesWithTheCoordinator) {
+  const Workplace place;
+  CoordinatorProcess coordinator(
+      place, 2, {"run.id=a b/c", "coordinator.targets_folder=" + (place / "found/here").string()});
+  const fs::path file = place / "found/here/softmoe-a_b_c-coordinator.json";
+  const auto named = [&] { return json::parse(read_file(file)).size(); };
+  EXPECT_EQ(named(), 1U);
+  RanksWithoutARun ranks(place);
+
+  const auto one = ranks.rank(1, "127.0.0.1:9101");
+  const auto deadline = std::chrono::steady_clock::now() + patience(90s);
+  while (named() < 2 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(50ms);
+  }
+
+  EXPECT_EQ(json::parse(read_file(file)), json::parse(page(place, "/sd")));
+  EXPECT_EQ(named(), 2U);
+  EXPECT_EQ(coordinator.end().code, 0);
+  EXPECT_TRUE(fs::is_empty(place / "found/here"));
+}
+
 TEST(CoordinatorMetrics, AreNotServedWhereNobodyIsToListen) {
   const Workplace place;
   std::filesystem::create_directory(place / "coordinator");
