@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "launcher/run/unavailable.h"
 #include "launcher/submit/child_program.h"
 #include "launcher/submit/slurm_preflight.h"
 #include "runtime/base/errors.h"
@@ -65,7 +66,7 @@ void report(const Findings& findings) {
 std::string submit(const SlurmJob& job) {
   const ProgramEnd ended = run_to_end(sbatch_words(job), Deadline::in(kPatience));
   if (ended.code != 0) {
-    throw ConfigError(fmt::format("sbatch refused the job (code {}): {}", ended.code,
+    throw Unavailable(fmt::format("sbatch refused the job (code {}): {}", ended.code,
                                   trimmed(ended.errors + ended.output)));
   }
   // With several clusters it is "number;cluster".
