@@ -33,7 +33,7 @@ Findings examine(const DoctorOptions& options) {
                        check_launchers(gather_launchers()),
                        check_launch(environment, options.expect_world),
                        check_fence(environment),
-                       check_idle_ranks(environment, cores.usable),
+                       check_idle_ranks(environment, cores.machine),
                        check_gpus(gather_gpus(environment)),
                        check_nccl_variables(environment),
                        check_cores(cores),

@@ -37,7 +37,7 @@ using EnvironmentFacts = std::map<std::string, std::string>;
 /// Slurm with PMIx before its fence waits for data: one run in fifteen crashes in MPI_Init.
 [[nodiscard]] Finding check_fence(const EnvironmentFacts& environment);
 /// Ranks that poll take the processor from those that compute, where there are more of them than
-/// cores. @param cores that this process may use
+/// cores. @param cores of the machine
 [[nodiscard]] Finding check_idle_ranks(const EnvironmentFacts& environment, int cores);
 
 struct GpuFacts {

@@ -104,8 +104,8 @@ MemoryItem largest_item(const MemoryEstimate& memory) {
 std::optional<std::string> refuse_memory(const RunConfig& config, const EstimateBasis& basis,
                                          const MemoryLimit& limit) {
   const MemoryEstimate memory = estimate_memory(config, basis);
-  if (auto refusal = refuse_arenas(config, memory)) return refusal;
-  if (!limit.bytes || memory.total() + limit.program <= *limit.bytes) return std::nullopt;
+  if (!limit.bytes || memory.total() + limit.program <= *limit.bytes)
+    return refuse_arenas(config, memory);
   const auto text = [](std::int64_t bytes) { return bytes_text(static_cast<double>(bytes)); };
   std::vector<std::string> changes;
   for (auto& change : {smaller_lanes(config, basis, limit), more_ranks(config, basis, limit)}) {
@@ -114,8 +114,8 @@ std::optional<std::string> refuse_memory(const RunConfig& config, const Estimate
   const MemoryItem largest = largest_item(memory);
   const std::string cure =
       changes.empty()
-          ? "neither smaller lanes nor more ranks are enough: make the model smaller"
-          : fmt::format("the nearest changes that fit: {}", fmt::join(changes, "; or "));
+          ? "Neither smaller lanes nor more ranks are enough: make the model smaller"
+          : fmt::format("The nearest changes that fit: {}", fmt::join(changes, "; or "));
   return fmt::format(
       "the run does not fit: a rank needs {} and has {} (--memory-per-rank); the most are {} with "
       "{}. {}",

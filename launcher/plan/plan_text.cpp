@@ -29,6 +29,8 @@ class Page {
 };
 
 std::string millions(std::int64_t count) {
+  constexpr std::int64_t kBillion = 1'000'000'000;
+  if (count >= kBillion) return fmt::format("{:.2f} B", static_cast<double>(count) * 1e-9);
   return fmt::format("{:.2f} M", static_cast<double>(count) * 1e-6);
 }
 

@@ -32,7 +32,8 @@ std::string memory_json(const Workspace& work) {
   return nlohmann::json({{"memory",
                           {{"saved_arena", work.saved.peak().value},
                            {"scratch_arena", work.scratch.peak().value},
-                           {"resident_peak", resident_peak_bytes()}}}})
+                           {"resident_peak", resident_peak_bytes()},
+                           {"shared", status_bytes("RssShmem")}}}})
       .dump();
 }
 

@@ -13,7 +13,8 @@ namespace softmoe::launcher {
 [[nodiscard]] std::int64_t resident_peak_bytes();
 
 /// What a run took, to hold against its plan: {"memory": {"saved_arena": ..., "scratch_arena": ...,
-/// "resident_peak": ...}}, in bytes.
+/// "resident_peak": ..., "shared": ...}}, in bytes. `shared` is the part that processes of the
+/// machine share, which is MPI's.
 [[nodiscard]] std::string memory_json(const Workspace& work);
 
 }  // namespace softmoe::launcher

@@ -10,6 +10,7 @@ namespace softmoe::launcher {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::int64_t kMiB = 1 << 20;
 constexpr std::int64_t kGiB = 1 << 30;
@@ -62,9 +63,9 @@ TEST(DoctorCores, WarnsOfAQuotaBelowTheCores) {
   EXPECT_EQ(check_cores({.usable = 8, .machine = 8, .quota = 8.0}).verdict, Verdict::ok);
 }
 
-TEST(DoctorCores, WarnsOfAProcessThatIsBoundToOne) {
-  EXPECT_EQ(check_cores({.usable = 1, .machine = 8}).verdict, Verdict::warn);
-  EXPECT_EQ(check_cores({.usable = 1, .machine = 1}).verdict, Verdict::ok);
+TEST(DoctorCores, SaysThatAProcessIsBoundToOne) {
+  EXPECT_THAT(check_cores({.usable = 1, .machine = 8}).found, HasSubstr("--bind-to none"));
+  EXPECT_THAT(check_cores({.usable = 1, .machine = 1}).found, Not(HasSubstr("bound")));
 }
 
 TEST(DoctorThreadVariables, FlagsForcedKernelsAlone) {

@@ -129,6 +129,13 @@ TEST(Fitting, RefusesAnArenaThatIsTooSmall) {
   EXPECT_THAT(*refuse_memory(config, {}, {}), HasSubstr("runtime.arena_bytes is 1048576"));
 }
 
+TEST(Fitting, SpeaksOfMemoryFirst) {
+  RunConfig config;
+  config.runtime.arena_bytes = 1 << 20;
+
+  EXPECT_THAT(*refuse_memory(config, {}, {.bytes = 1000}), HasSubstr("--memory-per-rank"));
+}
+
 TEST(Fitting, ReadsAmountsOfMemory) {
   EXPECT_EQ(parse_bytes("16GiB"), std::int64_t{16} << 30);
   EXPECT_EQ(parse_bytes("1.5 GiB"), std::int64_t{3} << 29);
