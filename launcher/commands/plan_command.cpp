@@ -57,6 +57,16 @@ std::int64_t file_bytes(const config::Loaded<RunConfig>& loaded) {
   return training::model_file_bytes(config.model, DType::f32, info);
 }
 
+PageSize page_of(const RunConfig& config) {
+  const training::MetricsShape shape = metrics_shape(config);
+  const training::ExpertDetail detail =
+      training::affordable_detail(shape, config.metrics.expert_detail, config.metrics.max_series);
+  return {.is_served = config.metrics.is_served(),
+          .detail = detail,
+          .series = training::predicted_series(shape, detail),
+          .note = training::explain_detail(shape, config.metrics)};
+}
+
 PlanReport report_of(const PlanOptions& options, const config::Loaded<RunConfig>& loaded,
                      const EstimateBasis& basis, const MemoryLimit& limit) {
   const RunConfig& config = loaded.value;
@@ -74,6 +84,7 @@ PlanReport report_of(const PlanOptions& options, const config::Loaded<RunConfig>
                     .traffic = estimate_traffic(config, basis.world),
                     .speed = speed_of(options, config),
                     .model_file_bytes = file_bytes(loaded),
+                    .page = page_of(config),
                     .refusal = refuse_memory(config, basis, limit)};
   add_corpus(config, report);
   return report;

@@ -41,6 +41,11 @@ json time_json(const PlanReport& report) {
           {"seconds", report.seconds_per_step() * static_cast<double>(report.steps)}};
 }
 
+json page_json(const PageSize& page) {
+  if (!page.is_served) return nullptr;
+  return {{"series", page.series}, {"expert_detail", training::name_of(page.detail)}};
+}
+
 }  // namespace
 
 std::string plan_json(const PlanReport& report) {
@@ -71,6 +76,7 @@ std::string plan_json(const PlanReport& report) {
         {"counts", traffic.counts},
         {"reduce_scatter", traffic.reduce_scatter},
         {"all_gather", traffic.all_gather}}},
+      {"metrics_page", page_json(report.page)},
       {"model_file_bytes", report.model_file_bytes},
       {"fits", !report.refusal.has_value()}};
   if (report.refusal) object["refusal"] = *report.refusal;

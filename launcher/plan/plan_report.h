@@ -25,6 +25,14 @@ struct CorpusSize {
   std::int64_t validation_tokens = 0;
 };
 
+/// What Prometheus reads of the run's fullest page, rank 0's.
+struct PageSize {
+  bool is_served = false;
+  training::ExpertDetail detail = training::ExpertDetail::off;  ///< that fits metrics.max_series
+  std::int64_t series = 0;
+  std::string note;  ///< why the level is not the one asked for; empty if it is
+};
+
 struct PlanReport {
   std::string config;   ///< its name
   EstimateBasis basis;  ///< of the fullest rank
@@ -42,6 +50,7 @@ struct PlanReport {
   std::optional<CorpusSize> corpus;
   std::string no_corpus;  ///< why there is none
   std::int64_t model_file_bytes = 0;
+  PageSize page;
   std::optional<std::string> refusal;  ///< why it cannot fit
 
   [[nodiscard]] double seconds_per_step() const {

@@ -124,8 +124,20 @@ void add_files(const PlanReport& report, Page& page) {
   page.line("metrics.jsonl", fmt::format("a line a step: {}", report.steps));
   page.line("control.jsonl", "a line a step: the word that it ran under");
   page.line("events.jsonl", "starts, evaluations, saves");
+  page.line("metrics_address", "where rank 0 serves its metrics");
   page.line("coordinator/", "address and tokens of an embedded coordinator");
   page.line("model.safetensors", bytes_text(static_cast<double>(report.model_file_bytes)));
+}
+
+void add_page(const PlanReport& report, Page& page) {
+  page.heading("metrics");
+  if (!report.page.is_served) {
+    page.line("page of rank 0", "not served");
+    return;
+  }
+  page.line("page of rank 0", fmt::format("{} series, expert detail {}", report.page.series,
+                                          training::name_of(report.page.detail)));
+  if (!report.page.note.empty()) page.line("", report.page.note);
 }
 
 }  // namespace
@@ -139,6 +151,7 @@ std::string plan_text(const PlanReport& report) {
   add_data(report, page);
   add_time(report, page);
   add_traffic(report, page);
+  add_page(report, page);
   add_files(report, page);
   return std::move(page).text();
 }

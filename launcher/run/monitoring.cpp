@@ -116,12 +116,6 @@ std::vector<metrics::Target> Monitoring::targets() const {
   return targets_;
 }
 
-training::MetricsShape Monitoring::shape() const {
-  return {.layers = config_.model.moe_layers(),
-          .experts = config_.model.experts.num_experts,
-          .top_experts = config_.metrics.top_experts};
-}
-
 void Monitoring::begin(DType dtype, const training::RateContext& rates) {
   if (!is_served()) return;
   of_rank_.emplace(registry(), experts::row_traffic(config_.model.hidden, dtype), session_.work());
@@ -130,7 +124,7 @@ void Monitoring::begin(DType dtype, const training::RateContext& rates) {
     of_run_.emplace(training::RunMetrics::Parts{
         .registry = registry(),
         .config = config_.metrics,
-        .shape = shape(),
+        .shape = metrics_shape(config_),
         .facts = {.version = identity.version,
                   .config_hash = identity.config_hash,
                   .world = identity.world,
@@ -167,7 +161,7 @@ std::string Monitoring::describe() const {
         "to an address that Prometheus can reach",
         num_out_of_reach_);
   }
-  const std::string explained = training::explain_detail(shape(), config_.metrics);
+  const std::string explained = training::explain_detail(metrics_shape(config_), config_.metrics);
   if (!explained.empty()) text += fmt::format("\nmetrics: {}", explained);
   return text;
 }

@@ -61,7 +61,6 @@ class Monitoring {
   void gather_targets(RankSession& session, const std::vector<std::string>& hosts_W);
   [[nodiscard]] metrics::Registry& registry() { return endpoint_->registry(); }
   [[nodiscard]] std::vector<metrics::Target> targets() const;
-  [[nodiscard]] training::MetricsShape shape() const;
   [[nodiscard]] bool is_served() const { return config_.metrics.is_served(); }
 
   const config::Loaded<RunConfig>& loaded_;

@@ -163,6 +163,12 @@ budget::RouterDefaults router_defaults(const RunConfig& config) {
   return {.soft_mass = config.total_budget(), .alpha = config.model.router.temperature};
 }
 
+training::MetricsShape metrics_shape(const RunConfig& config) {
+  return {.layers = config.model.moe_layers(),
+          .experts = config.model.experts.num_experts,
+          .top_experts = config.metrics.top_experts};
+}
+
 config::Loaded<RunConfig> load_run_config(const config::Source& source,
                                           std::span<const std::string> overrides, int world) {
   config::Loaded<RunConfig> loaded = config::load<RunConfig>(source, overrides);

@@ -15,6 +15,7 @@
 #include "runtime/config/load.h"
 #include "training/data_config.h"
 #include "training/metrics_config.h"
+#include "training/metrics_size.h"
 #include "training/training_config.h"
 
 namespace softmoe::launcher {
@@ -63,6 +64,9 @@ struct RunConfig {
 [[nodiscard]] budget::ExecutionRange execution_range(const RunConfig& config);
 /// What the router's section says where the budget's is silent.
 [[nodiscard]] budget::RouterDefaults router_defaults(const RunConfig& config);
+
+/// What sizes the pages of metrics.
+[[nodiscard]] training::MetricsShape metrics_shape(const RunConfig& config);
 
 /// Loads a document with `key=value` overrides and checks the rules across
 /// sections: budget against floors and caps, soft mass against the simplex, experts against ranks.

@@ -142,6 +142,21 @@ TEST(Plan, NamesAnEfficiencyThatNobodyGaveAnAssumption) {
   EXPECT_THAT(ended.output, AllOf(HasSubstr("measured here"), HasSubstr("assumed")));
 }
 
+TEST(Plan, CountsTheSeriesThatPrometheusReads) {
+  const Workplace place;
+  const auto page = [&](const Words& overrides) {
+    return planned(place, 2, kDemo + overrides).at("metrics_page");
+  };
+
+  // 101 + L (18 + 6 + 16), see training/metrics_size.h; full is 16 experts and 8 places more.
+  EXPECT_EQ(page({}), (json{{"series", 101 + 4 * 40}, {"expert_detail", "buckets"}}));
+  EXPECT_EQ(page({"metrics.expert_detail=full"}),
+            (json{{"series", 101 + 4 * 72}, {"expert_detail", "full"}}));
+  EXPECT_EQ(page({"metrics.expert_detail=full", "metrics.max_series=350"}).at("expert_detail"),
+            "topk");
+  EXPECT_EQ(page({"metrics.listen="}), json());
+}
+
 TEST(Plan, DoesWithoutTheCorpus) {
   const Workplace place;
 
