@@ -6,12 +6,10 @@
 #include <numeric>
 #include <thread>
 
-#include "coordinator/control_client.h"
 #include "coordinator/server.h"
 #include "coordinator/wire.h"
 #include "tests/unit/coordinator_wire/fake_coordinator.h"
 #include "tests/unit/coordinator_wire/raw_call.h"
-#include "tests/unit/coordinator_wire/refused_matcher.h"
 
 namespace softmoe::coordinator {
 namespace {
@@ -73,41 +71,58 @@ TEST(CallCounts, LoseNothingBetweenThreads) {
   EXPECT_EQ(sum_of(of(counts.totals(), Method::heartbeat).by_seconds), 40'000);
 }
 
-TEST(CallCounts, AreOfEveryCallThatAServerAnswersRefusedOnesToo) {
-  FakeCoordinator fake;
-  const CoordinatorConfig config;
-  const Tokens tokens = draw_tokens();
-  const Server server(fake.handlers(),
-                      Server::Options{.config = config, .run_id = "run", .tokens = tokens});
-  const auto channel = plain_channel(server.address());
+class CallCountsOfAServer : public testing::Test {
+ protected:
+  RawReply call(const std::string& method, const std::string& bytes, const std::string& token,
+                const std::string& rank = "0") {
+    return raw_call(channel_, path_of(method), bytes,
+                    {{"authorization", "Bearer " + token}, {"softmoe-rank", rank}});
+  }
+  [[nodiscard]] std::int64_t count(Method method, grpc::StatusCode code) const {
+    return of(server_.calls(), method).by_code[static_cast<std::size_t>(code)];
+  }
+
+  FakeCoordinator fake_;
+  CoordinatorConfig config_;
+  Tokens tokens_ = draw_tokens();
+  Server server_{fake_.handlers(),
+                 Server::Options{.config = config_, .run_id = "run", .tokens = tokens_}};
+  std::shared_ptr<grpc::Channel> channel_ = plain_channel(server_.address());
+};
+
+TEST_F(CallCountsOfAServer, AreOfEveryCallThatItAnswersRefusedOnesToo) {
   const std::string status = encode(StatusRequest{});
-  const auto as = [&](const std::string& token) {
-    return std::multimap<std::string, std::string>{{"authorization", "Bearer " + token}};
-  };
 
-  ControlClient admin(Endpoint{.address = server.address(), .token = tokens.admin});
-  (void)admin.status();
-  (void)admin.status();
-  (void)raw_call(channel, path_of("GetStatus"), status, as("none"));
-  (void)raw_call(channel, path_of("GetStatus"), "\xff\xff", as(*tokens.admin));
-  (void)raw_call(channel, path_of("MakeRequest"), status, as(*tokens.observer));
-  (void)raw_call(channel, path_of("Elsewhere"), status, as(*tokens.admin));
-  (void)raw_call(channel, path_of("Register"), std::string(3'000'000, 'x'),
-                 {{"authorization", "Bearer " + *tokens.rank}, {"softmoe-rank", "0"}});
+  (void)call("GetStatus", status, *tokens_.admin);
+  (void)call("GetStatus", status, *tokens_.observer);
+  (void)call("GetStatus", status, "none");
+  (void)call("GetStatus", "\xff\xff", *tokens_.admin);
+  (void)call("MakeRequest", status, *tokens_.observer);
+  (void)call("Elsewhere", status, *tokens_.admin);
+  (void)call("Register", std::string(1'500'000, 'x'), *tokens_.rank);
 
-  const AllCallTotals totals = server.calls();
-  const auto count = [&](Method method, grpc::StatusCode code) {
-    return of(totals, method).by_code[static_cast<std::size_t>(code)];
-  };
   EXPECT_EQ(count(Method::status, grpc::StatusCode::OK), 2);
   EXPECT_EQ(count(Method::status, grpc::StatusCode::UNAUTHENTICATED), 1);
   EXPECT_EQ(count(Method::status, grpc::StatusCode::INVALID_ARGUMENT), 1);
   EXPECT_EQ(count(Method::request, grpc::StatusCode::PERMISSION_DENIED), 1);
   EXPECT_EQ(count(Method::register_rank, grpc::StatusCode::RESOURCE_EXHAUSTED), 1);
+  const AllCallTotals totals = server_.calls();
   EXPECT_EQ(totals.back().by_code[kCodeUnimplemented], 1);
   EXPECT_EQ(sum_of(of(totals, Method::status).by_code), 4);
   EXPECT_EQ(sum_of(of(totals, Method::status).by_seconds), 4);
   EXPECT_GT(of(totals, Method::status).seconds, 0);
+}
+
+// Of a message beyond every limit the library tells the caller first, and the service then.
+TEST_F(CallCountsOfAServer, HaveTheCallsThatTheLibraryRefusesSoonAfter) {
+  (void)call("Register", std::string(3'000'000, 'x'), *tokens_.rank);
+
+  const auto deadline = std::chrono::steady_clock::now() + test::patience(seconds(5));
+  while (count(Method::register_rank, grpc::StatusCode::RESOURCE_EXHAUSTED) == 0 &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(count(Method::register_rank, grpc::StatusCode::RESOURCE_EXHAUSTED), 1);
 }
 
 // The names are those of the library's enumeration.
