@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
+#include <filesystem>
 
 #include "launcher/run/metrics_address.h"
 #include "launcher/run/run_plan.h"
@@ -35,18 +35,6 @@ const char* name_of(Backend backend) {
   return "?";
 }
 
-/// A name for the file of a run, whatever its id is made of.
-std::string file_name(const std::string& run_id, const storage::Path& run_folder) {
-  std::string name = fmt::format("softmoe-{}-{}", run_id,
-                                 std::filesystem::absolute(run_folder).filename().string());
-  for (char& letter : name) {
-    const bool is_plain = std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '-' ||
-                          letter == '_' || letter == '.';
-    if (!is_plain) letter = '_';
-  }
-  return name + ".json";
-}
-
 }  // namespace
 
 Monitoring::Monitoring(const config::Loaded<RunConfig>& loaded, RankSession& session)
@@ -57,15 +45,6 @@ Monitoring::Monitoring(const config::Loaded<RunConfig>& loaded, RankSession& ses
   const std::vector<std::string> hosts_W = texts_of_ranks(host_name(), session);
   listen(session, hosts_W);
   if (is_served()) gather_targets(session, hosts_W);
-}
-
-Monitoring::~Monitoring() {
-  if (!targets_file_) return;
-  try {
-    storage::PosixFileSystem().remove(*targets_file_);
-  } catch (const StorageError&) {
-    // A file that stays names pages that nobody serves: Prometheus shows them as down.
-  }
 }
 
 void Monitoring::listen(RankSession& session, const std::vector<std::string>& hosts_W) {
@@ -144,11 +123,10 @@ void Monitoring::publish(const storage::Path& run_folder) {
   storage::PosixFileSystem files;
   storage::write_file(files, run_folder / "metrics_address", storage::bytes_of(address_ + "\n"));
   if (config_.metrics.targets_folder.empty()) return;
-  const storage::Path folder = config_.metrics.targets_folder;
-  files.make_directories(folder);
-  const storage::Path file = folder / file_name(run_id_, run_folder);
-  storage::write_file(files, file, storage::bytes_of(metrics::targets_json(targets())));
-  targets_file_ = file;
+  targets_file_.emplace(config_.metrics.targets_folder,
+                        fmt::format("softmoe-{}-{}", run_id_,
+                                    std::filesystem::absolute(run_folder).filename().string()));
+  targets_file_->update(targets());
 }
 
 std::string Monitoring::describe() const {

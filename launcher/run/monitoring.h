@@ -12,6 +12,7 @@
 #include "launcher/run/rank_session.h"
 #include "launcher/run/run_config.h"
 #include "launcher/run/supervision.h"
+#include "launcher/run/targets_file.h"
 #include "runtime/metrics/metrics_endpoint.h"
 #include "runtime/storage/file_system.h"
 #include "training/rank_metrics.h"
@@ -30,8 +31,6 @@ class Monitoring {
   /// @param session  outlives this object
   /// @throws ConfigError on all ranks if one of them cannot listen
   Monitoring(const config::Loaded<RunConfig>& loaded, RankSession& session);
-  /// Removes the file of targets.
-  ~Monitoring();
   Monitoring(const Monitoring&) = delete;
   Monitoring& operator=(const Monitoring&) = delete;
 
@@ -72,7 +71,7 @@ class Monitoring {
   std::atomic<bool> is_ready_ = false;
   mutable std::mutex mutex_;  ///< the listener's thread reads the targets
   std::vector<metrics::Target> targets_;
-  std::optional<storage::Path> targets_file_;
+  std::optional<TargetsFile> targets_file_;
   std::optional<metrics::MetricsEndpoint> endpoint_;  // its handlers read what is above
   std::optional<training::RunMetrics> of_run_;        // on rank 0
   std::optional<training::RankMetrics> of_rank_;

@@ -6,7 +6,6 @@
 
 #include "budget/local_budget_link.h"
 #include "coordinator/endpoint.h"
-#include "coordinator/targets.h"
 #include "launcher/run/run_plan.h"
 #include "launcher/run/texts_of_ranks.h"
 #include "launcher/run/together.h"
@@ -125,11 +124,6 @@ void Supervision::publish(const storage::Path& run_folder) {
   const std::string folder = folder_in(run_folder);
   coordinator::publish_address(folder, server_->address());
   if (tokens_) coordinator::write_tokens(storage::Path(folder) / "tokens", *tokens_);
-}
-
-std::vector<metrics::Target> Supervision::targets() const {
-  if (!coordinator_) return {};
-  return coordinator::targets_of(coordinator_->status(coordinator::Clock::now()), "");
 }
 
 std::string Supervision::describe() const {

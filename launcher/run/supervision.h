@@ -16,7 +16,6 @@
 #include "coordinator/server.h"
 #include "coordinator/telemetry.h"
 #include "launcher/run/rank_session.h"
-#include "runtime/metrics/targets.h"
 #include "runtime/storage/file_system.h"
 
 namespace softmoe::launcher {
@@ -54,10 +53,6 @@ class Supervision {
 
   /// Where the coordinator is, and what people must be told about it.
   [[nodiscard]] std::string describe() const;
-
-  /// Embedded, on rank 0: the ranks that serve metrics, by the coordinator's list. Else nothing; a
-  /// standalone coordinator has the list itself. Any thread.
-  [[nodiscard]] std::vector<metrics::Target> targets() const;
 
   /// Says goodbye, and waits a moment for what is still to be sent.
   void farewell(coordinator::Departure departure, const std::string& reason);
