@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <csignal>
+#include <algorithm>
 #include <thread>
 
 #include "tests/slurm/slurm_cluster.h"
@@ -16,10 +16,10 @@ namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 /// Far more steps than a test waits for.
 constexpr const char* kEndless = "training.steps=1000000";
@@ -105,6 +105,21 @@ class Slurm : public testing::Test {
   /// Whether nothing of a job runs any more on any node.
   void expect_no_process_of(const std::string& id) const {
     EXPECT_THAT(processes_with(fmt::format("runs/job-{}/", id)), IsEmpty());
+  }
+
+  /// A page, asked for from another machine. @param of  the file in the run folder that says where
+  [[nodiscard]] std::string get(const std::string& of, const std::string& id,
+                                const std::string& path) const {
+    std::string address = read_file(*place_ / (folder(id) + "/" + of));
+    while (address.ends_with('\n')) address.pop_back();
+    const std::size_t colon = address.rfind(':');
+    const Ended ended = on_head({"bash", "-c",
+                                 "exec 3<>/dev/tcp/$0/$1; printf 'GET %s HTTP/1.1\\r\\nHost: "
+                                 "%s\\r\\nConnection: close\\r\\n"
+                                 "\\r\\n' $2 $0 >&3; cat <&3",
+                                 address.substr(0, colon), address.substr(colon + 1), path});
+    EXPECT_EQ(ended.code, 0) << address << ": " << ended.output;
+    return ended.output;
   }
 
   /// Until no node has anything of a step or a batch script left, and Slurm has taken note.
@@ -288,6 +303,37 @@ TEST_F(Slurm, EveryRankSeesAllGpusAndItsProcessors) {
   EXPECT_EQ(job.at("JobState"), "COMPLETED") << output(id);
   for (int rank = 0; rank < 4; ++rank)
     EXPECT_EQ(read_file(*place_ / fmt::format("rank-{}", rank)), "0,1 2 ring\n");
+}
+
+/// The files in a folder.
+std::vector<std::string> files_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST_F(Slurm, MetricsAreReachedFromElsewhereAndTargetsOfAKilledRunGo) {
+  const std::filesystem::path targets = *place_ / "targets";
+  std::filesystem::create_directory(targets);
+  site({"SOFTMOE_METRICS_LISTEN=0.0.0.0:0", "SOFTMOE_TARGETS_FOLDER=" + targets.string()});
+  const std::string id = submit({"--nodes", "4", kEndless});
+  const json status = wait_for_step(folder(id), 1);
+
+  for (const std::string of : {"metrics_address", "coordinator/metrics_address"}) {
+    const std::string page = get(of, id, "/metrics");
+    EXPECT_THAT(page, HasSubstr(fmt::format("run=\"job-{}\"", id))) << of;
+    const std::string sd = get(of, id, "/sd");
+    for (const char* node : {"node1:", "node2:", "node3:", "node4:"})
+      EXPECT_THAT(sd, HasSubstr(node)) << of;
+  }
+  const std::vector<std::string> of_the_run = files_in(targets);
+  ASSERT_EQ(on_head({"kill", "-9", status["ranks"][0]["process_id"].dump()}).code, 0);
+  cluster_->wait_for_end(id);
+
+  EXPECT_THAT(of_the_run, Contains(fmt::format("softmoe-job-{}-attempt-0.json", id)));
+  EXPECT_THAT(files_in(targets), IsEmpty());
 }
 
 /// Every path in the folder, with when it was written.
