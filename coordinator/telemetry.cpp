@@ -66,8 +66,8 @@ class Whole {
         term(registry.gauge(
             gauge("softmoe_coordinator_term", "Fencing term; grows by one with every start"))),
         expected(registry.gauge(gauge("softmoe_coordinator_ranks_expected", "Ranks of the run"))),
-        last_record(registry.gauge(gauge("softmoe_coordinator_last_record_step",
-                                         "Step of the newest record"))),
+        last_record(registry.gauge(
+            gauge("softmoe_coordinator_last_record_step", "Step of the newest record"))),
         step_seconds(registry.gauge(
             gauge("softmoe_coordinator_step_seconds", "Median time between records"))),
         stuck(registry.gauge(gauge("softmoe_coordinator_stuck",
