@@ -9,6 +9,7 @@
 
 #include "coordinator/secret_file.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/host_port.h"
 
 namespace softmoe::coordinator {
 namespace {
@@ -128,6 +129,11 @@ bool is_loopback(std::string_view host) {
     if (host[0] != '.' || parts == 4) return false;
     host.remove_prefix(1);
   }
+}
+
+bool is_on_loopback(std::string_view address) {
+  const auto place = parse_host_port(address);
+  return place && is_loopback(place->host);
 }
 
 }  // namespace softmoe::coordinator

@@ -56,5 +56,7 @@ struct CertifiedName {
 
 /// Whether a host, by name or number, is this machine's loopback.
 [[nodiscard]] bool is_loopback(std::string_view host);
+/// The same of the host of host:port; what is none is not.
+[[nodiscard]] bool is_on_loopback(std::string_view address);
 
 }  // namespace softmoe::coordinator

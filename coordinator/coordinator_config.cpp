@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "coordinator/listen.h"
+#include "runtime/base/host_port.h"
 #include "runtime/config/check.h"
 #include "runtime/config/reader.h"
 
@@ -15,16 +15,17 @@ namespace {
 constexpr double kCallsPerHeartbeat = 4.0;
 
 void check_addresses(const CoordinatorConfig& config, config::Check& check) {
-  if (!is_address(config.listen, 0)) {
+  if (!parse_host_port(config.listen)) {
     check.refuse("listen", fmt::format("'{}' is not host:port; write 127.0.0.1:0 for any free port",
                                        config.listen));
   }
-  if (!config.address.empty() && !is_address(config.address, 1)) {
+  const auto address = parse_host_port(config.address);
+  if (!config.address.empty() && (!address || address->port == 0)) {
     check.refuse("address", fmt::format("'{}' is not host:port; leave it out to take the one "
                                         "published in the folder",
                                         config.address));
   }
-  if (!config.metrics_listen.empty() && !is_address(config.metrics_listen, 0)) {
+  if (!config.metrics_listen.empty() && !parse_host_port(config.metrics_listen)) {
     check.refuse("metrics_listen",
                  fmt::format("'{}' is not host:port; write 127.0.0.1:0 for any free port, or "
                              "nothing to serve no metrics",

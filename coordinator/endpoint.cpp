@@ -29,10 +29,6 @@ std::string find_address(const CoordinatorConfig& config) {
       config.folder));
 }
 
-std::string host_of(const std::string& address) {
-  return address.substr(0, address.rfind(':'));
-}
-
 /// The token of the role, if there is a file for tokens.
 std::optional<std::string> find_token(const CoordinatorConfig& config, Role role) {
   const std::string path = token_path(config);
@@ -57,7 +53,7 @@ Endpoint find_endpoint(const CoordinatorConfig& config, Role role) {
   endpoint.tls = config.tls;
   if (endpoint.tls.is_given()) return endpoint;
   endpoint.token = find_token(config, role);
-  if (!endpoint.token && !config.insecure && !is_loopback(host_of(endpoint.address))) {
+  if (!endpoint.token && !config.insecure && !is_on_loopback(endpoint.address)) {
     throw ConfigError(fmt::format(
         "the coordinator at {} is on another machine and there is nothing to prove who calls: set "
         "coordinator.tls, or coordinator.token_file to a file with a token of role {}; "

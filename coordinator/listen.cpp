@@ -1,14 +1,13 @@
 #include "coordinator/listen.h"
 
-#include <fmt/format.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <memory>
+#include <string>
 #include <system_error>
 
 namespace softmoe::coordinator {
@@ -33,36 +32,16 @@ int try_to_bind(const addrinfo& address) {
 
 }  // namespace
 
-HostPort split_address(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  HostPort parts{.host = address.substr(0, colon),
-                 .port = colon == std::string::npos ? "" : address.substr(colon + 1)};
-  if (parts.host.size() >= 2 && parts.host.front() == '[' && parts.host.back() == ']')
-    parts.host = parts.host.substr(1, parts.host.size() - 2);
-  return parts;
-}
-
-bool is_address(std::string_view text, int least_port) {
-  constexpr std::string_view kOfHosts =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]%*";
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  if (text.find_first_not_of(kOfHosts) != std::string_view::npos) return false;
-  const std::string_view digits = text.substr(colon + 1);
-  int port = -1;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return error == std::errc() && end == digits.data() + digits.size() && port >= least_port &&
-         port <= 65535;
-}
-
 std::string why_not_listening(const std::string& address) {
-  const HostPort parts = split_address(address);
+  const auto place = parse_host_port(address);
+  if (!place) return "it is no host:port";
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
-  const int code = ::getaddrinfo(parts.host.c_str(), parts.port.c_str(), &hints, &found);
+  const int code =
+      ::getaddrinfo(place->host.c_str(), std::to_string(place->port).c_str(), &hints, &found);
   if (code != 0) return ::gai_strerror(code);
   const std::unique_ptr<addrinfo, FreeAddresses> addresses(found);
   for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
@@ -72,22 +51,11 @@ std::string why_not_listening(const std::string& address) {
   return "the address is refused";
 }
 
-std::string name_for_others(const std::string& host) {
-  if (host != "0.0.0.0" && host != "::" && host != "*") return host;
+HostPort for_others(HostPort place) {
   std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return host;
-  return name.data();
-}
-
-std::string address_for_others(const std::string& address) {
-  const HostPort parts = split_address(address);
-  const std::string host = name_for_others(parts.host);
-  return host == parts.host ? address : fmt::format("{}:{}", host, parts.port);
-}
-
-std::string join_address(const std::string& host, int port) {
-  const bool is_number_of_v6 = host.find(':') != std::string::npos;
-  return is_number_of_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+  const bool has_name = ::gethostname(name.data(), name.size() - 1) == 0;
+  if (place.is_every_address() && has_name) place.host = name.data();
+  return place;
 }
 
 }  // namespace softmoe::coordinator

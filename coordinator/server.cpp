@@ -30,14 +30,10 @@ constexpr int kMinPingMs = 10'000;
 constexpr int kMaxHandshakeMs = 10'000;
 constexpr int kMaxIdleMs = 300'000;
 
-bool is_on_loopback(const CoordinatorConfig& config) {
-  return is_loopback(split_address(config.listen).host);
-}
-
 Gate::Proof proof_of(const Server::Options& options) {
   if (options.config.tls.is_given()) return Gate::Proof::certificate;
   if (options.tokens) return Gate::Proof::token;
-  if (options.config.insecure || is_on_loopback(options.config)) return Gate::Proof::none;
+  if (options.config.insecure || is_on_loopback(options.config.listen)) return Gate::Proof::none;
   throw ConfigError(fmt::format(
       "coordinator.listen is {}, which other machines reach, and callers would prove nothing: set "
       "coordinator.tls (`softmoe coordinator certs` makes what it needs), or give tokens; "
@@ -49,7 +45,7 @@ std::string warning_for(const Server::Options& options, Gate::Proof proof) {
   const std::string& listen = options.config.listen;
   if (proof == Gate::Proof::certificate) return "";
   if (proof == Gate::Proof::token) {
-    if (is_on_loopback(options.config)) return "";
+    if (is_on_loopback(options.config.listen)) return "";
     return fmt::format(
         "the coordinator listens on {} without TLS: whoever can read the network can read the "
         "tokens of this run and take its ranks' and its owner's place",
@@ -101,13 +97,14 @@ Server::Impl::Impl(Handlers handlers, const Options& options) {
   int port = 0;
   builder.AddListeningPort(config.listen, server_credentials(config.tls, kBetweenReads), &port);
   server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
+  const auto place = parse_host_port(config.listen);
+  if (server == nullptr || port == 0 || !place) {
     throw ConfigError(fmt::format(
         "the coordinator cannot listen on {}: {}; set coordinator.listen to a free port of this "
         "machine, or to port 0 for any",
         config.listen, why_not_listening(config.listen)));
   }
-  address = join_address(name_for_others(split_address(config.listen).host), port);
+  address = for_others({.host = place->host, .port = port}).text();
   ticker_ = std::thread([this] { look_until_stopped(); });
 }
 

@@ -1,6 +1,6 @@
 #include "coordinator/targets.h"
 
-#include "coordinator/listen.h"
+#include "runtime/base/host_port.h"
 
 namespace softmoe::coordinator {
 
@@ -11,7 +11,7 @@ std::vector<metrics::Target> targets_of(const Status& status, const std::string&
     targets.push_back({.address = own_address,
                        .run = run,
                        .role = "coordinator",
-                       .host = split_address(own_address).host});
+                       .host = parse_host_port(own_address).value_or(HostPort()).host});
   }
   for (const MemberStatus& member : status.members) {
     const bool is_there = member.state == MemberState::alive || member.state == MemberState::silent;

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <mutex>
 
-#include "coordinator/listen.h"
 #include "coordinator/wire.h"
+#include "runtime/base/host_port.h"
 
 namespace softmoe::coordinator::wire {
 namespace {
@@ -68,7 +68,8 @@ std::string identifier(std::string_view field, const std::string& value) {
 }
 
 std::string address(std::string_view field, const std::string& value) {
-  if (value.empty() || is_address(identifier(field, value), 1)) return value;
+  const auto place = parse_host_port(identifier(field, value));
+  if (value.empty() || (place && place->port > 0)) return value;
   refuse(field, fmt::format("'{}'", value), "host:port, or empty");
 }
 

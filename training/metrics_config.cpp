@@ -2,27 +2,11 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-#include <string_view>
-
+#include "runtime/base/host_port.h"
 #include "runtime/config/check.h"
 #include "runtime/config/reader.h"
 
 namespace softmoe::training {
-
-namespace {
-
-/// Whether the text is host:port.
-bool is_address(std::string_view text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  const std::string_view digits = text.substr(colon + 1);
-  int port = -1;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return error == std::errc() && end == digits.data() + digits.size() && port >= 0 && port <= 65535;
-}
-
-}  // namespace
 
 const char* name_of(ExpertDetail detail) {
   switch (detail) {
@@ -63,7 +47,7 @@ void MetricsConfig::bind(config::Reader& reader) {
 }
 
 void MetricsConfig::validate(config::Check& check) const {
-  if (!listen.empty() && !is_address(listen)) {
+  if (!listen.empty() && !parse_host_port(listen)) {
     check.refuse("listen",
                  fmt::format("'{}' is not host:port; write 127.0.0.1:0 for any free port, or \"\" "
                              "for no server",

@@ -49,7 +49,8 @@ StandaloneCoordinator::StandaloneCoordinator(const coordinator::CoordinatorConfi
                                      .config = config_, .run_id = run_id, .tokens = tokens});
   if (!page_->address().empty()) {
     telemetry_.emplace(page_->registry(), *coordinator_, *server_);
-    metrics_address_ = coordinator::address_for_others(page_->address());
+    if (const auto place = parse_host_port(page_->address()))
+      metrics_address_ = coordinator::for_others(*place).text();
   }
   is_ready_ = true;
   if (!config_.targets_folder.empty()) {

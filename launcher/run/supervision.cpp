@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "budget/local_budget_link.h"
+#include "coordinator/access.h"
 #include "coordinator/endpoint.h"
 #include "launcher/run/run_plan.h"
 #include "launcher/run/texts_of_ranks.h"
@@ -31,10 +32,6 @@ std::string from_root(std::string text, RankSession& session) {
   text.resize(static_cast<std::size_t>(length));
   parallel::broadcast_on_host(std::as_writable_bytes(std::span(text)), Rank(0), world, stream);
   return text;
-}
-
-std::string host_of(const std::string& address) {
-  return address.substr(0, address.rfind(':'));
 }
 
 /// `{rank}` in the names of certificates, so that one configuration serves all ranks.
@@ -95,7 +92,7 @@ void Supervision::start_embedded(const config::Loaded<RunConfig>& loaded, RankSe
   if (!token.empty()) endpoint.token = token;
   if (started) endpoint.in_process = &*server_;
   // A rank on another host cannot reach the loopback of rank 0's; describe() says what to do.
-  const bool is_reachable = host == host_name() || !coordinator::is_loopback(host_of(address));
+  const bool is_reachable = host == host_name() || !coordinator::is_on_loopback(address);
   num_cut_off_ = is_reachable ? 0 : 1;
   parallel::all_reduce_sum_on_host(std::span(&num_cut_off_, 1), session.world(),
                                    session.work().exchange);

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -16,6 +15,7 @@
 #include <system_error>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/host_port.h"
 
 namespace softmoe::metrics {
 namespace {
@@ -27,44 +27,18 @@ struct FreeAddresses {
 };
 using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
 
-struct HostPort {
-  std::string written_host;  ///< with its brackets
-  std::string host;
-  std::string port;
-};
-
-bool is_port(std::string_view text) {
-  const bool is_digits = !text.empty() && text.size() <= 5 &&
-                         std::all_of(text.begin(), text.end(),
-                                     [](char digit) { return digit >= '0' && digit <= '9'; });
-  return is_digits && std::stoi(std::string(text)) <= 65535;
-}
-
-std::optional<HostPort> split(const std::string& listen) {
-  const std::size_t colon = listen.rfind(':');
-  if (colon == std::string::npos || colon == 0 || listen.find('\0') != std::string::npos)
-    return std::nullopt;
-  HostPort parts{.written_host = listen.substr(0, colon), .port = listen.substr(colon + 1)};
-  parts.host = parts.written_host;
-  const bool has_brackets =
-      parts.host.size() > 2 && parts.host.front() == '[' && parts.host.back() == ']';
-  if (has_brackets) parts.host = parts.host.substr(1, parts.host.size() - 2);
-  // Colons without brackets: nobody can tell which one ends the host.
-  const bool is_host = has_brackets || parts.host.find_first_of(":[] ") == std::string::npos;
-  return is_host && is_port(parts.port) ? std::optional(parts) : std::nullopt;
-}
-
 [[noreturn]] void refuse(const std::string& listen, std::string_view why, std::string_view cure) {
   throw ConfigError(fmt::format("cannot listen for metrics on '{}': {}; {}", listen, why, cure));
 }
 
-Addresses look_up(const std::string& listen, const HostPort& parts) {
+Addresses look_up(const std::string& listen, const HostPort& place) {
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int code = ::getaddrinfo(parts.host.c_str(), parts.port.c_str(), &hints, &found);
+  const std::string port = std::to_string(place.port);
+  const int code = ::getaddrinfo(place.host.c_str(), port.c_str(), &hints, &found);
   if (code != 0) {
     refuse(listen, fmt::format("the host is unknown here ({})", ::gai_strerror(code)),
            "give an address or a name of this machine, or 0.0.0.0 for all of its addresses");
@@ -132,19 +106,19 @@ bool is_loopback(const sockaddr_storage& address) {
 }  // namespace
 
 ListeningSocket listen_at(const std::string& listen) {
-  const std::optional<HostPort> parts = split(listen);
-  if (!parts) {
+  const std::optional<HostPort> place = parse_host_port(listen);
+  if (!place) {
     refuse(listen, "it is no host:port",
            "write 127.0.0.1:9100, [::1]:9100 or 0.0.0.0:9100, and port 0 for a free one");
   }
-  const Addresses addresses = look_up(listen, *parts);
+  const Addresses addresses = look_up(listen, *place);
   int error = EADDRNOTAVAIL;
   for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
     const int descriptor = try_to_listen(*at);
     if (descriptor >= 0) {
       const sockaddr_storage bound = bound_address(descriptor);
       return {.descriptor = descriptor,
-              .address = fmt::format("{}:{}", parts->written_host, port_of(bound)),
+              .address = HostPort{.host = place->host, .port = port_of(bound)}.text(),
               .is_loopback = is_loopback(bound)};
     }
     // Of several, what the first says: the host's main address.
