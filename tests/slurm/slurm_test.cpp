@@ -16,7 +16,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -314,7 +313,7 @@ std::vector<std::string> files_in(const std::filesystem::path& folder) {
   return names;
 }
 
-TEST_F(Slurm, MetricsAreReachedFromElsewhereAndTargetsOfAKilledRunGo) {
+TEST_F(Slurm, MetricsAreReachedFromElsewhereAndTargetsGoWithTheJob) {
   const std::filesystem::path targets = *place_ / "targets";
   std::filesystem::create_directory(targets);
   site({"SOFTMOE_METRICS_LISTEN=0.0.0.0:0", "SOFTMOE_TARGETS_FOLDER=" + targets.string()});
@@ -328,11 +327,15 @@ TEST_F(Slurm, MetricsAreReachedFromElsewhereAndTargetsOfAKilledRunGo) {
     for (const char* node : {"node1:", "node2:", "node3:", "node4:"})
       EXPECT_THAT(sd, HasSubstr(node)) << of;
   }
-  const std::vector<std::string> of_the_run = files_in(targets);
+  const std::string file = fmt::format("softmoe-job-{}-coordinator.json", id);
+  EXPECT_THAT(files_in(targets), ElementsAre(file));
+  EXPECT_EQ(json::parse(read_file(targets / file)).size(), 5U) << "four ranks and the coordinator";
+
+  // Neither has time to take it away: the batch script does.
+  ASSERT_EQ(on_head({"pkill", "-9", "-f", "^[^ ]*softmoe coordinator "}).code, 0);
   ASSERT_EQ(on_head({"kill", "-9", status["ranks"][0]["process_id"].dump()}).code, 0);
   cluster_->wait_for_end(id);
 
-  EXPECT_THAT(of_the_run, Contains(fmt::format("softmoe-job-{}-attempt-0.json", id)));
   EXPECT_THAT(files_in(targets), IsEmpty());
 }
 
