@@ -45,8 +45,10 @@ HttpRequest request_of(std::string_view head) {
   const bool is_get = header.method() == http::verb::get;
   if (!is_get && header.method() != http::verb::head) return refused(405);
   // A body would have to be read to find the next request, so there is none.
-  const bool has_body = parser.chunked() || parser.content_length_remaining().value_or(0) > 0 ||
-                        header.count(http::field::transfer_encoding) > 0;
+  // The parser has made sure that a length is digits.
+  const auto length = header[http::field::content_length];
+  const bool has_body = parser.chunked() || header.count(http::field::transfer_encoding) > 0 ||
+                        length.find_first_not_of('0') != length.npos;
   if (has_body) return refused(413);
   const std::string_view target(header.target().data(), header.target().size());
   return {.state = is_get ? HttpRequest::State::get : HttpRequest::State::head,
