@@ -35,3 +35,11 @@ if(SOFTMOE_SANITIZE)
   endif()
   target_link_options(softmoe_compiler INTERFACE -fsanitize=${SOFTMOE_SANITIZE})
 endif()
+
+# softmoe_uses_regex(SOURCE...): of the calling folder. GCC 12 takes members of std::regex for
+# uninitialised once a sanitizer has instrumented them (GCC bug 105562).
+function(softmoe_uses_regex)
+  if(SOFTMOE_SANITIZE)
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -Wno-maybe-uninitialized)
+  endif()
+endfunction()
