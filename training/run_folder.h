@@ -7,7 +7,7 @@
 namespace softmoe::training {
 
 /// The folder of one run: metrics.jsonl, events.jsonl, control.jsonl, config.yaml,
-/// model.safetensors, exit.json. On rank 0 only.
+/// model.safetensors. On rank 0 only.
 class RunFolder {
  public:
   /// Makes the folder, and the files that grow.
