@@ -12,6 +12,7 @@
 #include "parallel/nccl_world.h"
 #include "runtime/device/cuda_device.h"
 #include "runtime/ops/cpu/blas.h"
+#include "runtime/ops/cpu/onednn.h"
 
 namespace softmoe::launcher {
 
@@ -93,7 +94,9 @@ BlasFacts gather_blas() {
     flags = line + " ";
     break;
   }
+  const bool is_onednn = ops::cpu::gemm_library() == ops::cpu::GemmLibrary::onednn;
   return {.kernels = ops::cpu::blas_kernels(),
+          .onednn = is_onednn ? ops::cpu::onednn_version() : "",
           .has_avx2 = flags.find(" avx2 ") != std::string::npos,
           .has_avx512 = flags.find(" avx512f ") != std::string::npos};
 }

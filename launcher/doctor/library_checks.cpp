@@ -31,6 +31,9 @@ Finding check_network_libraries(const coordinator::LibraryVersions& versions) {
 }
 
 Finding check_blas(const BlasFacts& facts) {
+  if (!facts.onednn.empty()) {
+    return {Verdict::ok, "BLAS", fmt::format("oneDNN {}", facts.onednn), ""};
+  }
   // What OpenBLAS falls back to where it does not know the processor.
   constexpr std::array<std::string_view, 6> kOld = {"Prescott", "Core2",      "Nehalem",
                                                     "Penryn",   "Dunnington", "generic"};

@@ -13,6 +13,7 @@ namespace softmoe::launcher {
 
 struct BlasFacts {
   std::string kernels;      ///< what OpenBLAS calls them: "Haswell", "SkylakeX"
+  std::string onednn;       ///< its version where it multiplies in OpenBLAS's stead, else empty
   bool has_avx2 = false;    ///< of this processor
   bool has_avx512 = false;  ///< likewise
 };

@@ -75,17 +75,20 @@ Finding check_cores(const CoreFacts& facts) {
 }
 
 Finding check_thread_variables(const EnvironmentFacts& environment) {
-  constexpr std::array<const char*, 4> kNames = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
-                                                 "OMP_WAIT_POLICY", "OPENBLAS_CORETYPE"};
+  constexpr std::array<const char*, 5> kNames = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+                                                 "OMP_WAIT_POLICY", "OPENBLAS_CORETYPE",
+                                                 "SOFTMOE_GEMM"};
   std::vector<std::string> seen;
   for (const char* name : kNames) {
     const auto found = environment.find(name);
     if (found != environment.end()) seen.push_back(fmt::format("{}={}", name, found->second));
   }
-  if (environment.contains("OPENBLAS_CORETYPE")) {
+  for (const char* name : {"OPENBLAS_CORETYPE", "SOFTMOE_GEMM"}) {
+    if (!environment.contains(name)) continue;
     return {Verdict::warn, "thread variables", fmt::format("{}", fmt::join(seen, " ")),
-            "unset OPENBLAS_CORETYPE, unless you chose those kernels: results differ between ranks "
-            "whose kernels differ"};
+            fmt::format("unset {}, unless you chose those kernels: results differ between ranks "
+                        "whose kernels differ",
+                        name)};
   }
   return {Verdict::ok, "thread variables",
           seen.empty() ? "none is set; threads of a rank are runtime.threads"

@@ -63,6 +63,7 @@ constexpr std::array kLibraries = {
     Library{"^nccl\\.h$", "^parallel/nccl/"},
     Library{"^(cuda|cublas|cuda_runtime|curand|nvml|cooperative_groups)\\w*\\.(h|hpp)$", "/cuda/"},
     Library{"^(cblas|openblas_config|blis)\\.h$", "^runtime/ops/"},
+    Library{"^(oneapi/dnnl/|dnnl\\.|omp\\.h$)", "^runtime/ops/"},
     Library{"^yaml-cpp/", "^runtime/config/"},
     Library{"^prometheus/", "^runtime/metrics/"},
     Library{"^boost/beast", "^runtime/metrics/"},

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "runtime/base/narrow.h"
+#include "runtime/ops/cpu/onednn.h"
 
 // Names of OpenBLAS that its header leaves out; absent from a build for one processor only.
 extern "C" {
@@ -71,8 +72,16 @@ bool set_up() {
   return true;
 }
 
+GemmLibrary choose_library() {
+  const char* const wanted = std::getenv("SOFTMOE_GEMM");
+  if (wanted != nullptr && std::string_view(wanted) == "openblas") return GemmLibrary::openblas;
+  if (wanted != nullptr && std::string_view(wanted) == "onednn") return GemmLibrary::onednn;
+  return __builtin_cpu_supports("avx512bw") ? GemmLibrary::onednn : GemmLibrary::openblas;
+}
+
 // Before main: no other thread may be reading the environment or multiplying.
 [[maybe_unused]] const bool kIsSetUp = set_up();
+const GemmLibrary kLibrary = choose_library();
 
 CBLAS_TRANSPOSE blas_transpose(Transpose transpose) {
   return transpose == Transpose::yes ? CblasTrans : CblasNoTrans;
@@ -110,12 +119,18 @@ void sgemm(const BlasProduct& product, const BlasMatrix& a, const BlasMatrix& b,
     scale(product, c, c_stride);
   } else if (m == 1) {
     multiply_row(product, a, b, c);
+  } else if (kLibrary == GemmLibrary::onednn) {
+    onednn_sgemm(product, a, b, c, c_stride);
   } else {
     cblas_sgemm(CblasRowMajor, blas_transpose(a.transpose), blas_transpose(b.transpose),
                 narrow<blasint>(m), narrow<blasint>(n), narrow<blasint>(k), alpha, a.data,
                 narrow<blasint>(a.stride), b.data, narrow<blasint>(b.stride), beta, c,
                 narrow<blasint>(c_stride));
   }
+}
+
+GemmLibrary gemm_library() {
+  return kLibrary;
 }
 
 const char* blas_kernels() {

@@ -1,6 +1,6 @@
 #pragma once
 
-// The only place that calls a BLAS. One call is one serial product; threads are ours, outside.
+// The one seam to matrix products. One call is one serial product; threads are ours, outside.
 
 #include <cstdint>
 
@@ -28,7 +28,15 @@ struct BlasProduct {
 void sgemm(const BlasProduct& product, const BlasMatrix& a, const BlasMatrix& b, float* c,
            std::int64_t c_stride);
 
-/// The processor whose kernels the BLAS runs, in its own word, e.g. "SkylakeX" or "Haswell".
+/// Who multiplies. Each is the faster one over the shapes of a step on one kind of processor:
+/// oneDNN with AVX-512, OpenBLAS without (docs/performance.md).
+enum class GemmLibrary : std::uint8_t { openblas, onednn };
+
+/// The choice for this process, made before main by the processor. SOFTMOE_GEMM=openblas or onednn
+/// in the environment has the last word; anything else there is ignored.
+[[nodiscard]] GemmLibrary gemm_library();
+
+/// The processor whose kernels OpenBLAS runs, in its own word, e.g. "SkylakeX" or "Haswell".
 [[nodiscard]] const char* blas_kernels();
 
 }  // namespace softmoe::ops::cpu

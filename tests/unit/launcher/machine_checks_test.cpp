@@ -71,6 +71,7 @@ TEST(DoctorCores, SaysThatAProcessIsBoundToOne) {
 TEST(DoctorThreadVariables, FlagsForcedKernelsAlone) {
   EXPECT_EQ(check_thread_variables({{"OMP_NUM_THREADS", "1"}}).verdict, Verdict::ok);
   EXPECT_EQ(check_thread_variables({{"OPENBLAS_CORETYPE", "Prescott"}}).verdict, Verdict::warn);
+  EXPECT_EQ(check_thread_variables({{"SOFTMOE_GEMM", "openblas"}}).verdict, Verdict::warn);
 }
 
 TEST(DoctorMemory, CountsWhatTheControlGroupAllows) {
@@ -158,6 +159,8 @@ TEST(DoctorBlas, WarnsOfOldKernelsOnANewProcessor) {
   EXPECT_EQ(check_blas({.kernels = "Prescott", .has_avx2 = true}).verdict, Verdict::warn);
   EXPECT_EQ(check_blas({.kernels = "Prescott"}).verdict, Verdict::ok);
   EXPECT_EQ(check_blas({.kernels = "Haswell", .has_avx2 = true}).verdict, Verdict::ok);
+  EXPECT_EQ(check_blas({.kernels = "Prescott", .onednn = "2.6.3", .has_avx2 = true}).verdict,
+            Verdict::ok);
 }
 
 TEST(DoctorReport, CountsAndSaysWhatToDo) {
