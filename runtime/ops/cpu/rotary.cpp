@@ -81,16 +81,32 @@ struct Round {
                        arguments.first_column + first_pair;
     for (int head = 0; head < arguments.heads; ++head) {
       float* const a = row + std::int64_t{head} * arguments.head_size;
-      float* const b = a + arguments.head_size / 2;
-      for_vectors(num_pairs, [&](std::int64_t i, auto lanes) {
-        const Vec s = load(sine.data() + i, lanes);
-        const Vec c = load(cosine.data() + i, lanes);
-        const Vec before_a = load(a + i, lanes);
-        const Vec before_b = load(b + i, lanes);
-        store(before_a * c - before_b * s, a + i, lanes);
-        store(before_a * s + before_b * c, b + i, lanes);
-      });
+      turn_head(a, a + arguments.head_size / 2, sine.data(), cosine.data());
     }
+  }
+
+ private:
+  /// Turns pairs (a_i, b_i). Heads are often an odd number of half vectors, hardly ever of less.
+  void turn_head(float* a, float* b, const float* sine, const float* cosine) const {
+    constexpr std::int64_t kHalf = kLanes / 2;
+    std::int64_t i = 0;
+    for (; i + kHalf <= num_pairs; i += kHalf) {
+      const HalfVec s = load_half(sine + i);
+      const HalfVec c = load_half(cosine + i);
+      const HalfVec before_a = load_half(a + i);
+      const HalfVec before_b = load_half(b + i);
+      store(before_a * c - before_b * s, a + i);
+      store(before_a * s + before_b * c, b + i);
+    }
+    for_vectors(num_pairs - i, [&](std::int64_t offset, auto lanes) {
+      const std::int64_t at = i + offset;
+      const Vec s = load(sine + at, lanes);
+      const Vec c = load(cosine + at, lanes);
+      const Vec before_a = load(a + at, lanes);
+      const Vec before_b = load(b + at, lanes);
+      store(before_a * c - before_b * s, a + at, lanes);
+      store(before_a * s + before_b * c, b + at, lanes);
+    });
   }
 };
 

@@ -47,6 +47,15 @@ struct Part {
   return load(from, full);
 }
 
+[[nodiscard]] inline HalfVec load_half(const float* from) {
+  HalfVec v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+inline void store(HalfVec v, float* to) {
+  std::memcpy(to, &v, sizeof v);
+}
 inline void store(Vec v, float* to, Full) {
   std::memcpy(to, &v, sizeof v);
 }
