@@ -122,12 +122,13 @@ void Trainer::run_lane(int lane) {
     batch = loader_.load(lane_sequences_, first_place * parts_.source.sequence_length(),
                          parts_.work.compute);
   }
+  const bool is_given = given_plans_ && lane < parts_.config.lanes;
   parts_.model.add_loss_and_gradient(
       batch,
       {.seed = parts_.config.seed,
        .step = next_step_.value,
        .mode = router::RouteMode::training,
-       .given = {},
+       .given = is_given ? given_plans_(lane) : std::span<const router::RoutePlan>(),
        .quota_L = has_quotas_ ? quotas_.of_lane(lane) : std::span<const std::int64_t>()},
       scalars_.tensor(DType::f64, {2}).rows(0, 1), parts_.work);
   for (int layer = 0; layer < parts_.model.config().moe_layers(); ++layer) {

@@ -63,6 +63,12 @@ class Trainer {
       std::function<void(const parallel::FlatShards& dense, const parallel::FlatShards& expert)>;
   void set_gradient_probe(GradientProbe probe) { gradient_probe_ = std::move(probe); }
 
+  /// Replay: the experts that the tokens of `lane` run in the step to come, one plan per MoE layer
+  /// as model::StepContext::given takes them, in place of the router's choice. Plans live until the
+  /// step has ended. For measurements and tests.
+  using GivenPlans = std::function<std::span<const router::RoutePlan>(int lane)>;
+  void set_given_plans(GivenPlans plans) { given_plans_ = std::move(plans); }
+
  private:
   /// Sums of the step over all ranks, on the host.
   struct GlobalSums {
@@ -102,6 +108,7 @@ class Trainer {
   HostBuffer<double> landed_sums_;
   HostBuffer<double> landed_scalars_;
   GradientProbe gradient_probe_;
+  GivenPlans given_plans_;
 };
 
 }  // namespace softmoe::training
