@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -25,14 +24,6 @@ std::int64_t sum(const std::vector<std::int64_t>& numbers) {
 }
 
 }  // namespace
-
-double StepRows::rank_skew() const {
-  const std::int64_t total = sum(received_W);
-  if (total == 0) return 1;
-  const std::int64_t most = *std::max_element(received_W.begin(), received_W.end());
-  return static_cast<double>(most) * static_cast<double>(received_W.size()) /
-         static_cast<double>(total);
-}
 
 BenchRun::BenchRun(const launcher::RunConfig& config, launcher::RankSession& session)
     : session_(session),

@@ -18,9 +18,6 @@ struct StepRows {
   std::int64_t executed = 0;             ///< rows of all layers
   std::vector<std::int64_t> executed_L;  ///< of each layer
   std::vector<std::int64_t> received_W;  ///< rows that each rank's experts ran
-
-  /// Largest number of rows of a rank over the mean; 1 is balance.
-  [[nodiscard]] double rank_skew() const;
 };
 
 /// Runs steps and checks each of them.

@@ -104,7 +104,7 @@ class StepCeiling {
   int world_;
   int lanes_;  ///< of this rank
   int experts_here_;
-  std::int64_t tokens_;  ///< of a lane
+  std::int64_t tokens_;        ///< of a lane
   model::TransformerIds ids_;  // filled in while the parameters are made
   model::ParameterStore parameters_;
   model::AdamwOptimizer optimizer_;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/numbers.h"
+#include "bench/routing_workload.h"
 #include "launcher/plan/process_memory.h"
 #include "model/flops.h"
 #include "parallel/reduce.h"
@@ -22,6 +23,7 @@ struct Summary {
   double gflops = 0;
   double rows_per_token = 0;
   double rank_skew = 1;
+  double expert_skew = 1;
 };
 
 Summary summarise(const StepSetting& setting, const StepFigures& figures,
@@ -35,6 +37,7 @@ Summary summarise(const StepSetting& setting, const StepFigures& figures,
                                          static_cast<std::int64_t>(rows));
   summary.rows_per_token = rows / tokens;
   summary.rank_skew = median(figures.rank_skew);
+  summary.expert_skew = median(figures.expert_skew);
   return summary;
 }
 
@@ -54,10 +57,17 @@ PeakBytes peak_bytes(launcher::RankSession& session) {
           .scratch_arena = most_of_ranks(session.work().scratch.peak().value, session)};
 }
 
-void StepFigures::add(const training::StepResult& result, const StepRows& moved) {
+void StepFigures::add(const training::StepResult& result, const StepRows& moved, int expert_ranks) {
   seconds.push_back(result.seconds);
   rows.push_back(static_cast<double>(moved.executed));
-  rank_skew.push_back(moved.rank_skew());
+  Skew mean{.experts = 0, .ranks = 0};
+  for (const router::RouteSummary& layer : result.layers) {
+    const Skew skew = skew_of(layer.loads, expert_ranks);
+    mean.experts += skew.experts / static_cast<double>(result.layers.size());
+    mean.ranks += skew.ranks / static_cast<double>(result.layers.size());
+  }
+  expert_skew.push_back(mean.experts);
+  rank_skew.push_back(mean.ranks);
   for (std::size_t phase = 0; phase < phase_seconds.size(); ++phase)
     phase_seconds[phase].push_back(result.phase_seconds[phase]);
 }
@@ -76,11 +86,11 @@ std::string figures_json(const StepSetting& setting, const StepFigures& figures,
                                  {"tokens_per_step", setting.tokens},
                                  {"rows_per_token", summary.rows_per_token},
                                  {"rank_skew", summary.rank_skew},
+                                 {"expert_skew", summary.expert_skew},
                                  {"step_seconds_median", summary.seconds},
                                  {"step_seconds_min", summary.least_seconds},
                                  {"tokens_per_second", summary.tokens_per_second},
                                  {"gflops", summary.gflops}};
-  if (figures.expert_skew > 0) json["expert_skew"] = figures.expert_skew;
   for (int phase = 0; phase < kNumPhases; ++phase) {
     json["phase_seconds"][std::string(name_of(static_cast<Phase>(phase)))] =
         median(figures.phase_seconds[static_cast<std::size_t>(phase)]);
@@ -101,12 +111,11 @@ std::string figures_text(const StepSetting& setting, const StepFigures& figures,
   std::string text = fmt::format(
       "{} {} {}{}: {} ranks of {} threads, {} steps of {} tokens\n"
       "  step {:.2f} ms (least {:.2f}), {:.0f} tokens/s, {:.1f} GFLOP/s\n"
-      "  {:.3f} rows per token; largest over mean: ranks {:.3f}",
+      "  {:.3f} rows per token; largest over mean: ranks {:.3f}, experts {:.3f}",
       setting.shape, setting.routing, figures.workload, figures.is_placed ? " placed" : "",
       setting.ranks, setting.threads, figures.seconds.size(), setting.tokens, 1e3 * summary.seconds,
       1e3 * summary.least_seconds, summary.tokens_per_second, summary.gflops,
-      summary.rows_per_token, summary.rank_skew);
-  if (figures.expert_skew > 0) text += fmt::format(", experts {:.3f}", figures.expert_skew);
+      summary.rows_per_token, summary.rank_skew, summary.expert_skew);
   text += "\n  of the step:";
   for (int phase = 0; phase < kNumPhases; ++phase) {
     const double seconds = median(figures.phase_seconds[static_cast<std::size_t>(phase)]);

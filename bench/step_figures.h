@@ -33,16 +33,17 @@ struct PeakBytes {
 /// Steps of one workload.
 struct StepFigures {
   std::string workload = "natural";
-  bool is_placed = false;         ///< experts relabelled by their loads
-  double expert_skew = 0;         ///< of the plans that were given; 0: the router chose
-  std::vector<double> seconds;    ///< of each step, on rank 0
-  std::vector<double> rows;       ///< executed by each step
-  std::vector<double> rank_skew;  ///< of each step
+  bool is_placed = false;           ///< experts relabelled by their loads
+  std::vector<double> seconds;      ///< of each step, on rank 0
+  std::vector<double> rows;         ///< executed by each step
+  std::vector<double> expert_skew;  ///< of each step: largest load over mean, mean over layers
+  std::vector<double> rank_skew;    ///< likewise, of the experts of a rank
   std::array<std::vector<double>, kNumPhases> phase_seconds;  ///< of each step, on rank 0
   std::vector<double> ceiling_seconds;  ///< medians of the blocks of passes beside the steps
   std::vector<double> ceiling_ratio;    ///< of a block: median pass over median step
 
-  void add(const training::StepResult& result, const StepRows& rows);
+  /// @param expert_ranks  ranks that a layer's experts are spread over
+  void add(const training::StepResult& result, const StepRows& rows, int expert_ranks);
 };
 
 /// One JSON object on one line.
