@@ -4,7 +4,6 @@
 
 #include "bench/shape.h"
 #include "experts/place_by_load.h"
-#include "runtime/device/host_copy.h"
 
 namespace softmoe::bench {
 
@@ -48,7 +47,7 @@ std::vector<std::int64_t> GivenPlans::loads_of(Workload workload, Step step, int
 
 void GivenPlans::prepare(const GivenRouting& routing, Step step) {
   work_.compute.synchronize();
-  buffers_.clear();
+  uploaded_.clear();
   loads_.clear();
   plans_.assign(static_cast<std::size_t>(config_.training.lanes), {});
   const Step before(std::max<std::int64_t>(step.value - 1, 0));
@@ -64,27 +63,12 @@ void GivenPlans::prepare(const GivenRouting& routing, Step step) {
       const WorkloadCase of = case_of(routing.workload, step, layer, lane);
       const TokenExperts choices = choose_experts(of, rank_of_lane(lane));
       plans_[static_cast<std::size_t>(lane)].push_back(
-          upload_plan(routing.is_placed ? relabelled(choices, slot_E) : choices));
+          uploaded_
+              .emplace_back(routing.is_placed ? relabelled(choices, slot_E) : choices,
+                            config_.model.experts.num_experts, work_)
+              .plan());
     }
   }
-}
-
-router::RoutePlan GivenPlans::upload_plan(const TokenExperts& choices) {
-  const auto on_device = [this](const std::vector<std::int32_t>& numbers) {
-    const DeviceBuffer& buffer = buffers_.emplace_back(
-        work_.compute.device(), Bytes(static_cast<std::int64_t>(numbers.size() * 4)));
-    const View<std::int32_t> view = buffer.as<std::int32_t>();
-    upload(std::span<const std::int32_t>(numbers), view, work_.compute);
-    work_.compute.synchronize();
-    return view;
-  };
-  router::RoutePlan plan;
-  plan.num_tokens = std::ssize(choices.row_begin_T1) - 1;
-  plan.num_experts = config_.model.experts.num_experts;
-  plan.row_capacity = std::ssize(choices.expert_N);
-  plan.row_begin_T1 = on_device(choices.row_begin_T1);
-  plan.expert_N = on_device(choices.expert_N);
-  return plan;
 }
 
 std::span<const router::RoutePlan> GivenPlans::of_lane(int lane) const {

@@ -6,12 +6,10 @@
 #include <span>
 #include <vector>
 
+#include "bench/plan_on_device.h"
 #include "bench/routing_workload.h"
 #include "launcher/run/run_config.h"
 #include "parallel/topology.h"
-#include "router/route_plan.h"
-#include "runtime/device/buffer.h"
-#include "runtime/device/workspace.h"
 
 namespace softmoe::bench {
 
@@ -45,13 +43,12 @@ class GivenPlans {
   [[nodiscard]] int rank_of_lane(int lane) const {
     return lane % topology_.world % topology_.expert_parallel;
   }
-  [[nodiscard]] router::RoutePlan upload_plan(const TokenExperts& choices);
 
   const launcher::RunConfig& config_;
   parallel::Topology topology_;
   Workspace& work_;
   std::vector<std::vector<router::RoutePlan>> plans_;  ///< of each lane; empty: another rank's
-  std::vector<DeviceBuffer> buffers_;
+  std::vector<PlanOnDevice> uploaded_;                 ///< owns what they are views of
   std::vector<std::vector<std::int64_t>> loads_;
 };
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "bench/uploaded.h"
 #include "runtime/base/philox.h"
-#include "runtime/device/host_copy.h"
 #include "runtime/ops/elementwise.h"
 #include "runtime/ops/rows.h"
 
@@ -33,15 +33,6 @@ std::array<parallel::FlatShards::Range, 2> owned(const model::ParameterStore& st
     return parallel::FlatShards::Range{.begin = 0, .end = (elements + ranks - 1) / ranks};
   };
   return {part(store.elements(Space::dense), world), part(store.elements(Space::expert), replicas)};
-}
-
-template <class T>
-DeviceBuffer uploaded(const std::vector<T>& values, Workspace& work) {
-  DeviceBuffer buffer(work.compute.device(),
-                      Bytes(static_cast<std::int64_t>(values.size() * sizeof(T))));
-  upload(std::span<const T>(values), buffer.as<T>(), work.compute);
-  work.compute.synchronize();
-  return buffer;
 }
 
 }  // namespace
