@@ -29,7 +29,7 @@ class GivenPlans {
              Workspace& work);
 
   /// Makes the plans of a step. Waits for the device.
-  /// @throws InvalidArgument if the workload does not fit the shape
+  /// @throws ConfigError if the workload does not fit the shape
   void prepare(const GivenRouting& routing, Step step);
 
   /// Of one lane of this rank, a plan per layer, until the next prepare().

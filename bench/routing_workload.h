@@ -41,8 +41,9 @@ struct WorkloadCase {
 };
 
 /// The rows that tokens of `rank` have for each expert, [E]: the oracle.
-/// @throws InvalidArgument naming the numbers if the ranks do not divide the experts, or if so many
-///         rows do not fit: no token runs an expert twice
+/// @throws InvalidArgument if the ranks do not divide the experts; ConfigError, with the cure, if
+/// so
+///         many rows do not fit: no token runs an expert twice
 [[nodiscard]] std::vector<std::int64_t> rows_per_expert(const WorkloadCase& of, int rank);
 /// The same over the tokens of all ranks.
 [[nodiscard]] std::vector<std::int64_t> rows_per_expert(const WorkloadCase& of);

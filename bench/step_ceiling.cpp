@@ -69,7 +69,6 @@ StepCeiling::StepCeiling(const launcher::RunConfig& config, int world, Workspace
   }
   token_T_ = uploaded(token_T, work);
   position_T_ = uploaded(position_T, work);
-  parameters_.zero_gradients(work.compute);
   d_tokens_TH_ = filled(tokens_, model_.hidden, d_tokens_buffer_);
 }
 

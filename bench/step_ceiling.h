@@ -53,6 +53,9 @@ class StepCeiling {
   /// @throws InvalidArgument if there are other than L numbers
   CeilingPass run(std::span<const std::int64_t> rows_L);
 
+  /// What passes multiply with, and update.
+  [[nodiscard]] const model::ParameterStore& parameters() const { return parameters_; }
+
   /// Floating-point operations of a rank's share in a pass over so many rows.
   [[nodiscard]] std::array<double, kNumCeilingParts> flops(std::int64_t rows) const;
 

@@ -124,10 +124,9 @@ void require_fitting(const WorkloadCase& of, std::int64_t rows,
   const auto active =
       std::count_if(weight_E.begin(), weight_E.end(), [](double w) { return w > 0; });
   if (rows <= active * of.num_tokens) return;
-  throw InvalidArgument(
+  throw ConfigError(
       fmt::format("workload {}: {} rows of {} tokens do not fit into {} experts that get any, of "
-                  "{}: take fewer "
-                  "rows per token, more experts, or fewer ranks",
+                  "{}: take fewer rows per token, more experts, or fewer ranks",
                   name_of(of.workload), rows, of.num_tokens, active, of.num_experts));
 }
 

@@ -124,7 +124,7 @@ TEST(RoutingWorkload, TheHotRankGetsThreeQuartersOfTwo) {
 TEST(RoutingWorkload, SpreadHeatIsEvenOverRanksAndUnevenOverExperts) {
   const auto row_E = rows_per_expert(two_ranks(Workload::spread_heat));
 
-  EXPECT_NEAR(skew_of(row_E, 2).ranks, 1, 0.02);  // thirds of rows go to the first experts
+  EXPECT_NEAR(skew_of(row_E, 2).ranks, 1, 0.02);   // thirds of rows go to the first experts
   EXPECT_DOUBLE_EQ(skew_of(row_E, 2).experts, 2);  // 80 rows of 40
   EXPECT_EQ(std::count(row_E.begin(), row_E.begin() + 4, 80), 1);
 }
@@ -180,7 +180,7 @@ TEST(RoutingWorkload, RefusesWhatDoesNotFit) {
   WorkloadCase of = two_ranks(Workload::idle_experts);
   of.mean_experts = 4;  // three experts are left
   EXPECT_THAT([&] { static_cast<void>(rows_per_expert(of, 0)); },
-              ThrowsMessage<InvalidArgument>(HasSubstr("320 rows of 80 tokens do not fit into 3")));
+              ThrowsMessage<ConfigError>(HasSubstr("320 rows of 80 tokens do not fit into 3")));
   of.num_ranks = 3;
   EXPECT_THROW(static_cast<void>(rows_per_expert(of, 0)), InvalidArgument);
 }
