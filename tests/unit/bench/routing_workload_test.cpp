@@ -93,6 +93,23 @@ TEST(RoutingWorkload, TokensRunUnequalNumbersOfExperts) {
   }
 }
 
+TEST(RoutingWorkload, TokensDifferNoMoreThanAHotExpertAllows) {
+  // Expert 0 has 90 of each rank's 120 rows over 100 tokens: no more than 10 may run none.
+  const WorkloadCase of{.workload = Workload::hot_rank,
+                        .num_ranks = 2,
+                        .num_tokens = 100,
+                        .num_experts = 2,
+                        .mean_experts = 1.2};
+
+  const TokenExperts choices = choose_experts(of, 0);
+
+  EXPECT_THAT(counted(choices, 2), ElementsAre(90, 30));
+  int none = 0;
+  for (std::size_t token = 0; token < 100; ++token)
+    none += choices.row_begin_T1[token] == choices.row_begin_T1[token + 1] ? 1 : 0;
+  EXPECT_EQ(none, 10);
+}
+
 TEST(RoutingWorkload, IsTheSameEveryTimeAndAnotherOneForAnotherBatch) {
   WorkloadCase of = two_ranks(Workload::hot_experts);
   const TokenExperts first = choose_experts(of, 1);
