@@ -59,15 +59,14 @@ class Run:
     def measure(self, warmup, steps):
         for _ in range(warmup):
             self._step()
-        seconds, rows, losses = [], [], []
-        cpu = time.process_time()
+        seconds, cpu, rows, losses = [], [], [], []
         for _ in range(steps):
             self._trainer.wait()
-            begin = time.perf_counter()
+            begin, cpu_begin = time.perf_counter(), time.process_time()
             losses.append(self._step())
             seconds.append(time.perf_counter() - begin)
+            cpu.append(time.process_time() - cpu_begin)
             rows.append(self._trainer.routing.rows_per_token)
-        cpu = time.process_time() - cpu
         shape, a = self._trainer.shape, self._arguments
         median = statistics.median(seconds)
         return {
@@ -75,7 +74,7 @@ class Run:
             "layout": a.layout, "compiled": a.compile, "steps": steps, "tokens_per_step": shape.tokens,
             "step_seconds_median": median, "step_seconds_min": min(seconds),
             "tokens_per_second": shape.tokens / median, "rows_per_token": statistics.fmean(rows),
-            "cpu_seconds_per_step_rank_0": cpu / steps, "loss_first": losses[0], "loss_last": losses[-1],
+            "cpu_seconds_median_rank_0": statistics.median(cpu), "loss_first": losses[0], "loss_last": losses[-1],
         }
 
     def profile(self):
