@@ -1,7 +1,5 @@
 #include "runtime/ops/dispatch.h"
 
-#include <fmt/format.h>
-
 #include "runtime/ops/adamw.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/convert.h"
@@ -13,15 +11,6 @@
 #include "runtime/ops/swiglu.h"
 
 namespace softmoe::ops {
-
-bool has_vector_kernels(const Stream& stream, DType dtype) {
-  return stream.backend() == Backend::cpu && dtype == DType::f32;
-}
-
-void refuse_cuda(std::string_view operation) {
-  throw DeviceError(
-      fmt::format("{} has no CUDA kernel: run on the processor (runtime.backend cpu)", operation));
-}
 
 namespace {
 
