@@ -1,5 +1,6 @@
 #include "experts/grouped_ffn.h"
 
+#include "runtime/ops/accumulate.h"
 #include "runtime/ops/gemm.h"
 #include "runtime/ops/swiglu.h"
 
@@ -15,17 +16,27 @@ TensorView activate(const GroupedFfnRows& rows, Workspace& work) {
   return a_MF;
 }
 
-Parameter slices(const Parameter& parameter, std::int64_t begin, std::int64_t end) {
-  const bool is_trained = parameter.gradient.data() != nullptr;
-  return {.value = parameter.value.rows(begin, end),
-          .gradient = is_trained ? parameter.gradient.rows(begin, end) : TensorView{}};
+/// Adds d_out^T rows per expert to the gradient of `weights`, run by run.
+void add_weight_gradient(const Parameter& weights, ConstTensorView d_out, ConstTensorView rows,
+                         const GroupedFfnRows& plan, Workspace& work) {
+  for (std::int64_t run = 0; run < plan.runs; ++run) {
+    ops::accumulate(weights, work, [&](TensorView d_weights, double beta) {
+      ops::grouped_gemm_weight({.d_out = d_out,
+                                .rows = rows,
+                                .d_weights = d_weights,
+                                .beta = beta,
+                                .row_begin = plan.row_begin_e1,
+                                .runs = plan.runs,
+                                .run = run},
+                               work.scratch, work.compute);
+    });
+  }
 }
 
 }  // namespace
 
 GroupedFfnWeights GroupedFfnWeights::experts(std::int64_t begin, std::int64_t end) const {
-  return {.gate_up_e2FH = slices(gate_up_e2FH, begin, end),
-          .down_eHF = slices(down_eHF, begin, end)};
+  return {.gate_up_e2FH = gate_up_e2FH.rows(begin, end), .down_eHF = down_eHF.rows(begin, end)};
 }
 
 GroupedFfnRows GroupedFfnRows::part(std::int64_t begin, std::int64_t end,
@@ -33,7 +44,8 @@ GroupedFfnRows GroupedFfnRows::part(std::int64_t begin, std::int64_t end,
   return {.x_MH = x_MH.rows(begin, end),
           .gate_M = gate_M.rows(begin, end),
           .h_M2F = h_M2F.rows(begin, end),
-          .row_begin_e1 = begin_of_each};
+          .row_begin_e1 = begin_of_each,
+          .runs = runs};
 }
 
 void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, TensorView y_MH,
@@ -43,14 +55,16 @@ void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, T
                      .weights = weights.gate_up_e2FH.value,
                      .out = rows.h_M2F,
                      .transpose_weights = ops::Transpose::yes,
-                     .row_begin = rows.row_begin_e1},
+                     .row_begin = rows.row_begin_e1,
+                     .runs = rows.runs},
                     work.scratch, work.compute);
   const TensorView a_MF = activate(rows, work);
   ops::grouped_gemm({.rows = a_MF,
                      .weights = weights.down_eHF.value,
                      .out = y_MH,
                      .transpose_weights = ops::Transpose::yes,
-                     .row_begin = rows.row_begin_e1},
+                     .row_begin = rows.row_begin_e1,
+                     .runs = rows.runs},
                     work.scratch, work.compute);
 }
 
@@ -59,21 +73,15 @@ void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows
                           Workspace& work) {
   const ArenaScope scope(work.scratch);
   const TensorView a_MF = activate(rows, work);
-  accumulate(weights.down_eHF, [&](TensorView d_down, double beta) {
-    ops::grouped_gemm_weight({.d_out = d_y_MH,
-                              .rows = a_MF,
-                              .d_weights = d_down,
-                              .beta = beta,
-                              .row_begin = rows.row_begin_e1},
-                             work.scratch, work.compute);
-  });
+  add_weight_gradient(weights.down_eHF, d_y_MH, a_MF, rows, work);
   // The activation's gradient takes the activation's place, and h's gradient that of h.
   const TensorView d_a_MF = a_MF;
   ops::grouped_gemm({.rows = d_y_MH,
                      .weights = weights.down_eHF.value,
                      .out = d_a_MF,
                      .transpose_weights = ops::Transpose::no,
-                     .row_begin = rows.row_begin_e1},
+                     .row_begin = rows.row_begin_e1,
+                     .runs = rows.runs},
                     work.scratch, work.compute);
   const TensorView d_h_M2F = rows.h_M2F;
   ops::swiglu_backward({.d_a_MF = d_a_MF,
@@ -82,19 +90,13 @@ void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows
                         .d_h_M2F = d_h_M2F,
                         .d_gate_M = d_gate_M},
                        work.compute);
-  accumulate(weights.gate_up_e2FH, [&](TensorView d_gate_up, double beta) {
-    ops::grouped_gemm_weight({.d_out = d_h_M2F,
-                              .rows = rows.x_MH,
-                              .d_weights = d_gate_up,
-                              .beta = beta,
-                              .row_begin = rows.row_begin_e1},
-                             work.scratch, work.compute);
-  });
+  add_weight_gradient(weights.gate_up_e2FH, d_h_M2F, rows.x_MH, rows, work);
   ops::grouped_gemm({.rows = d_h_M2F,
                      .weights = weights.gate_up_e2FH.value,
                      .out = d_x_MH,
                      .transpose_weights = ops::Transpose::no,
-                     .row_begin = rows.row_begin_e1},
+                     .row_begin = rows.row_begin_e1,
+                     .runs = rows.runs},
                     work.scratch, work.compute);
 }
 

@@ -26,7 +26,10 @@ struct GroupedFfnRows {
                            ///< is a plain sum
   TensorView h_M2F;        ///< written by forward, read by backward
   std::span<const std::int64_t>
-      row_begin_e1;  ///< host; first row of each expert, the last entry is M
+      row_begin_e1;  ///< host; first row of each run of each expert, the last entry is M
+  /// The rows of an expert come in so many runs. A row's bits depend on its run alone, and so does
+  /// each of the `runs` contributions to the gradient of an expert's weights.
+  int runs = 1;
 
   /// Rows [begin, end), which are all the rows of some neighbouring experts.
   /// @param begin_of_each  their row_begin, counted from `begin`

@@ -1,6 +1,8 @@
 #include "experts/moe_layer.h"
 
+#include "runtime/ops/accumulate.h"
 #include "runtime/ops/convert.h"
+#include "runtime/ops/elementwise.h"
 #include "runtime/ops/gemm.h"
 #include "runtime/ops/pack_rows.h"
 #include "runtime/ops/rows.h"
@@ -22,12 +24,13 @@ ConstTensorView for_router(ConstTensorView rows, Workspace& work) {
 }  // namespace
 
 MoeLayer::MoeLayer(const router::RouterConfig& config, const ExpertPlacement& placement,
-                   parallel::Communicator& ep, int exchange_chunks)
+                   parallel::Communicator& ep, int exchange_chunks, Determinism determinism)
     : config_(&config),
       placement_(placement),
+      runs_(determinism == Determinism::layout_invariant ? ep.size() : 1),
       counts_(ep),
       exchange_(ep, placement.experts_per_rank()),
-      chunks_(placement.experts_per_rank(), exchange_chunks),
+      chunks_(placement.experts_per_rank(), exchange_chunks, runs_),
       arrived_(static_cast<std::size_t>(chunks_.size())),
       done_(static_cast<std::size_t>(chunks_.size())) {
   require(placement.num_ranks() == ep.size(), "the placement is for another number of ranks");
@@ -72,7 +75,7 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
   {
     const PhaseScope phase(work.progress, Phase::counts, layer);
     exchange_.plan(counts_.wait());
-    chunks_.plan(exchange_.cell_begin());
+    chunks_.plan(row_begin());
   }
   const std::int64_t num_sent = exchange_.rows_sent();
   const std::int64_t num_received = exchange_.rows_received();
@@ -82,7 +85,8 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
   rows_ = {.x_MH = received.x_MH,
            .gate_M = received.gate_M1.reshaped({num_received}),
            .h_M2F = received.h_M2F,
-           .row_begin_e1 = exchange_.cell_begin()};
+           .row_begin_e1 = row_begin(),
+           .runs = runs_};
   const TensorView y_MH = work.scratch.push(x_TH.dtype(), {num_received, hidden});
   // The rows come back into the buffer that they left from. Each chunk overwrites there only what
   // it sent itself.
@@ -139,21 +143,24 @@ void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, Tenso
   ops::gather_rows(gradients.d_placed_gate_N1, order_.place_of.part(0, num_sent), d_gate_N,
                    work.compute);
   const TensorView d_logits_TE = work.scratch.push(gates, arguments_.logits_TE.shape());
-  router::route_backward(*config_,
-                         {.plan = plan_,
-                          .forward = arguments_,
-                          .d_gate_N = d_gate_N.reshaped({num_sent}),
-                          .d_logits_TE = d_logits_TE,
-                          .d_gain = weights.gain_1.gradient,
-                          .d_k = d_k},
-                         work);
+  ops::accumulate(weights.gain_1, work, [&](TensorView d_gain, double beta) {
+    if (beta == 0) ops::fill_zero(d_gain, work.compute);
+    router::route_backward(*config_,
+                           {.plan = plan_,
+                            .forward = arguments_,
+                            .d_gate_N = d_gate_N.reshaped({num_sent}),
+                            .d_logits_TE = d_logits_TE,
+                            .d_gain = d_gain,
+                            .d_k = d_k},
+                           work);
+  });
   add_router_gradients(weights, d_logits_TE, d_x_TH, work);
 }
 
 void MoeLayer::add_router_gradients(const MoeWeights& weights, ConstTensorView d_logits_TE,
                                     TensorView d_x_TH, Workspace& work) const {
   const ConstTensorView x_TH = for_router(x_TH_, work);
-  accumulate(weights.router_EH, [&](TensorView d_router, double beta) {
+  ops::accumulate(weights.router_EH, work, [&](TensorView d_router, double beta) {
     ops::gemm({.a = d_logits_TE,
                .b = x_TH,
                .c = d_router,

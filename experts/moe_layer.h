@@ -13,6 +13,7 @@
 #include "experts/moe_memory.h"
 #include "parallel/row_exchange.h"
 #include "router/router.h"
+#include "runtime/base/determinism.h"
 
 namespace softmoe::experts {
 
@@ -41,8 +42,11 @@ class MoeLayer {
   /// @param exchange_chunks  at least 1: rows of one chunk of experts travel while those of another
   ///                  are worked on. At most one chunk per local expert is made; results are the
   ///                  same bits for any number.
+  /// @param determinism  layout_invariant: rows of each rank are multiplied by themselves, so that
+  ///                  results depend on nothing but the tokens of one rank
   MoeLayer(const router::RouterConfig& config, const ExpertPlacement& placement,
-           parallel::Communicator& ep, int exchange_chunks);
+           parallel::Communicator& ep, int exchange_chunks,
+           Determinism determinism = Determinism::repeatable);
 
   /// y_TH += sum over each token's experts of gate * expert(x). Activations go to work.saved.
   /// @param arguments  setting, tokens, mode and gain of the router; its logits are computed here
@@ -81,9 +85,14 @@ class MoeLayer {
   void add_router_gradients(const MoeWeights& weights, ConstTensorView d_logits_TE,
                             TensorView d_x_TH, Workspace& work) const;
   [[nodiscard]] int layer() const { return arguments_.setting.layer; }
+  /// Where the rows of each run of each expert here begin.
+  [[nodiscard]] std::span<const std::int64_t> row_begin() const {
+    return runs_ == 1 ? exchange_.cell_begin() : exchange_.run_begin();
+  }
 
   const router::RouterConfig* config_;
   ExpertPlacement placement_;
+  int runs_;  ///< that the rows of each expert are multiplied in
   parallel::CountGather counts_;
   parallel::RowExchange exchange_;
   ExpertChunks chunks_;

@@ -5,6 +5,7 @@
 #include "experts/moe_memory.h"
 #include "router/plan_memory.h"
 #include "router/router.h"
+#include "runtime/ops/accumulate.h"
 
 namespace softmoe::experts {
 
@@ -25,12 +26,27 @@ void push_packed(const MoeLayerSize& layer, const LayerRows& rows, DType dtype, 
   scratch.push(dtype, {capacity, width}, filled, Purpose::exchange);
 }
 
+/// The largest chunk of the experts here.
+std::int64_t experts_of_chunk(const MoeLayerSize& layer) {
+  const int here = layer.num_experts / layer.expert_parallel;
+  const int chunks = std::clamp(layer.exchange_chunks, 1, here);
+  return (here + chunks - 1) / chunks;
+}
+
 /// The activation of one chunk of experts, as grouped_ffn() holds it.
 void push_activation(const MoeLayerSize& layer, const LayerRows& rows, ArenaMeasure& scratch) {
-  const MeasureScope scope(scratch);
   const int here = layer.num_experts / layer.expert_parallel;
   const std::int64_t chunks = std::clamp(layer.exchange_chunks, 1, here);
   scratch.push(layer.dtype, {(rows.rows_received + chunks - 1) / chunks, layer.inner});
+}
+
+/// grouped_ffn_backward() of one chunk.
+void measure_experts_backward(const MoeLayerSize& layer, const LayerRows& rows,
+                              ArenaMeasure& scratch) {
+  const MeasureScope scope(scratch);
+  push_activation(layer, rows, scratch);
+  ops::measure_contribution(layer.determinism, layer.dtype,
+                            {experts_of_chunk(layer), 2 * layer.inner, layer.hidden}, scratch);
 }
 
 void measure_route(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMeasure& work) {
@@ -74,9 +90,11 @@ void measure_backward(const MoeLayerSize& layer, const LayerRows& rows, Workspac
   [[maybe_unused]] const ReturnedGradients gradients =
       push_gradients(layer.dtype, rows.rows_sent, rows.rows_received, layer.hidden, work.scratch);
   work.scratch.set_purpose(Purpose::work);
-  push_activation(layer, rows, work.scratch);
+  measure_experts_backward(layer, rows, work.scratch);
   work.scratch.push(scores, {rows.rows_sent, 1});
   work.scratch.push(scores, {layer.tokens, layer.num_experts});
+  ops::measure_contribution(layer.determinism, scores, {layer.num_experts, layer.hidden},
+                            work.scratch);
   if (layer.dtype == scores) return;
   // The router's inputs and the sum of gradients, converted.
   work.scratch.push(scores, {layer.tokens, layer.hidden});

@@ -6,6 +6,8 @@
 #include "runtime/config/reader.h"
 #include "runtime/ops/adamw.h"
 #include "runtime/ops/elementwise.h"
+#include "runtime/ops/exact_sum.h"
+#include "runtime/ops/fixed_point.h"
 
 namespace softmoe::model {
 
@@ -93,25 +95,55 @@ void AdamwOptimizer::sum_squares(View<double> sum, Arena& scratch, Stream& strea
   }
 }
 
-void AdamwOptimizer::update(const GroupRates& rates, double gradient_scale, Stream& stream) {
+template <class Body>
+void AdamwOptimizer::for_gradients(const Piece& piece, Arena& scratch, Stream& stream,
+                                   const Body& body) const {
+  const TensorView gradients = parameters_->gradients(piece.space);
+  const std::optional<FixedPoint>& exact = parameters_->exact();
+  if (!exact) {
+    body(piece, gradients.rows(piece.begin, piece.end));
+    return;
+  }
+  for (Piece part = piece; part.begin < piece.end; part.begin = part.end) {
+    part.end = std::min(piece.end, part.begin + kSlice);
+    const ArenaScope scope(scratch);
+    const TensorView numbers = scratch.push(parameters_->dtype(), {part.end - part.begin});
+    ops::from_fixed(gradients.as<std::int64_t>().part(part.begin, part.end), *exact, numbers,
+                    stream);
+    body(part, numbers);
+  }
+}
+
+void AdamwOptimizer::add_squares(View<std::int64_t> sum_5, Arena& scratch, Stream& stream) const {
+  for (const Piece& piece : pieces_) {
+    for_gradients(piece, scratch, stream, [&](const Piece& /*part*/, ConstTensorView gradient) {
+      ops::exact_add_squares(gradient, sum_5, stream);
+    });
+  }
+}
+
+void AdamwOptimizer::update(const GroupRates& rates, double gradient_scale, Arena& scratch,
+                            Stream& stream) {
   ++updates_;
   if (rates.layer_means > 0) ++layer_means_updates_;
   for (const Piece& piece : pieces_) {
     const double rate = rates.of(piece.group);
     const bool is_layer_means = piece.group == ParameterGroup::layer_means;
     if (is_layer_means && rate == 0) continue;
-    ops::adamw({.parameter = parameters_->values(piece.space).rows(piece.begin, piece.end),
-                .gradient = parameters_->gradients(piece.space).rows(piece.begin, piece.end),
-                .first_moment = moment(first_moments_[index(piece.space)], piece),
-                .second_moment = moment(second_moments_[index(piece.space)], piece),
-                .gradient_scale = gradient_scale,
-                .learning_rate = rate,
-                .beta1 = config_.beta1,
-                .beta2 = config_.beta2,
-                .epsilon = config_.epsilon,
-                .weight_decay = decays(piece.group) ? config_.weight_decay : 0.0,
-                .update = is_layer_means ? layer_means_updates_ : updates_},
-               stream);
+    for_gradients(piece, scratch, stream, [&](const Piece& part, ConstTensorView gradient) {
+      ops::adamw({.parameter = parameters_->values(part.space).rows(part.begin, part.end),
+                  .gradient = gradient,
+                  .first_moment = moment(first_moments_[index(part.space)], part),
+                  .second_moment = moment(second_moments_[index(part.space)], part),
+                  .gradient_scale = gradient_scale,
+                  .learning_rate = rate,
+                  .beta1 = config_.beta1,
+                  .beta2 = config_.beta2,
+                  .epsilon = config_.epsilon,
+                  .weight_decay = decays(part.group) ? config_.weight_decay : 0.0,
+                  .update = is_layer_means ? layer_means_updates_ : updates_},
+                 stream);
+    });
   }
 }
 

@@ -56,9 +56,14 @@ class AdamwOptimizer {
   /// sum := the sum of squares of the owned gradients, which hold sums over ranks. @param sum f64
   /// [1]
   void sum_squares(View<double> sum, Arena& scratch, Stream& stream) const;
+  /// The same into an exact sum (ops/exact_sum.h), which is added to.
+  void add_squares(View<std::int64_t> sum_5, Arena& scratch, Stream& stream) const;
   /// One update of what is owned. @param gradient_scale 1 / global tokens, times the clipping
   /// factor
-  void update(const GroupRates& rates, double gradient_scale, Stream& stream);
+  void update(const GroupRates& rates, double gradient_scale, Arena& scratch, Stream& stream);
+
+  /// Elements of an exact gradient that are turned into numbers at a time, in scratch.
+  static constexpr std::int64_t kSlice = std::int64_t{1} << 18;
 
   /// Updates done so far; the next one is number updates() + 1.
   [[nodiscard]] std::int64_t updates() const { return updates_; }
@@ -73,6 +78,9 @@ class AdamwOptimizer {
   };
 
   [[nodiscard]] TensorView moment(const DeviceBuffer& buffer, const Piece& piece) const;
+  /// Calls body(part of the piece, its gradient) until the piece is through.
+  template <class Body>
+  void for_gradients(const Piece& piece, Arena& scratch, Stream& stream, const Body& body) const;
 
   OptimizerConfig config_;
   const ParameterStore* parameters_;

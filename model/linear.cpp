@@ -1,5 +1,6 @@
 #include "model/linear.h"
 
+#include "runtime/ops/accumulate.h"
 #include "runtime/ops/gemm.h"
 
 namespace softmoe::model {
@@ -15,11 +16,11 @@ void linear(const Parameter& weight_OI, ConstTensorView x_TI, TensorView y_TO, d
 }
 
 void linear_weight_gradient(const Parameter& weight_OI, ConstTensorView d_y_TO,
-                            ConstTensorView x_TI, Stream& stream) {
-  accumulate(weight_OI, [&](TensorView d_weight, double beta) {
+                            ConstTensorView x_TI, Workspace& work) {
+  ops::accumulate(weight_OI, work, [&](TensorView d_weight, double beta) {
     ops::gemm(
         {.a = d_y_TO, .b = x_TI, .c = d_weight, .transpose_a = ops::Transpose::yes, .beta = beta},
-        stream);
+        work.compute);
   });
 }
 

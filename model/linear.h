@@ -3,7 +3,7 @@
 // Letters: T tokens, I inputs, O outputs.
 
 #include "runtime/device/parameter.h"
-#include "runtime/device/stream.h"
+#include "runtime/device/workspace.h"
 
 namespace softmoe::model {
 
@@ -13,7 +13,7 @@ void linear(const Parameter& weight_OI, ConstTensorView x_TI, TensorView y_TO, d
 
 /// Adds d_y^T x to the weight's gradient.
 void linear_weight_gradient(const Parameter& weight_OI, ConstTensorView d_y_TO,
-                            ConstTensorView x_TI, Stream& stream);
+                            ConstTensorView x_TI, Workspace& work);
 
 /// d_x_TI = d_y_TO W_OI + beta * d_x_TI.
 void linear_input_gradient(const Parameter& weight_OI, ConstTensorView d_y_TO, TensorView d_x_TI,

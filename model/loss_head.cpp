@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "model/linear.h"
+#include "runtime/ops/accumulate.h"
 #include "runtime/ops/cross_entropy.h"
 #include "runtime/ops/elementwise.h"
+#include "runtime/ops/gemm.h"
 
 namespace softmoe::model {
 
@@ -12,7 +14,7 @@ void LossHead::add_loss(const Batch& batch, ConstTensorView x_TH, TensorView los
                         Workspace& work) {
   const PhaseScope phase(work.progress, Phase::loss);
   normed_TH_ = norm_.forward(x_TH, work);
-  run_chunks(batch, {}, Gradient::no, loss_sum, work);
+  run_chunks(batch, std::nullopt, loss_sum, work);
 }
 
 void LossHead::add_loss_and_gradient(const Batch& batch, ConstTensorView x_TH, TensorView d_x_TH,
@@ -21,7 +23,10 @@ void LossHead::add_loss_and_gradient(const Batch& batch, ConstTensorView x_TH, T
   const ArenaScope scope(work.scratch);
   normed_TH_ = norm_.forward(x_TH, work);
   const TensorView d_normed_TH = work.scratch.push(x_TH.dtype(), x_TH.shape());
-  run_chunks(batch, d_normed_TH, Gradient::yes, loss_sum, work);
+  // All chunks are one contribution to the table's gradient.
+  ops::accumulate(table_VH_, work, [&](TensorView d_table_VH, double beta) {
+    run_chunks(batch, Gradients{d_normed_TH, d_table_VH, beta}, loss_sum, work);
+  });
   ops::fill_zero(d_x_TH, work.compute);
   norm_.backward(d_normed_TH, d_x_TH, work);
 }
@@ -37,7 +42,7 @@ void LossHead::last_logits(const Batch& batch, ConstTensorView x_TH, TensorView 
   }
 }
 
-void LossHead::run_chunks(const Batch& batch, TensorView d_normed_TH, Gradient gradient,
+void LossHead::run_chunks(const Batch& batch, std::optional<Gradients> gradients,
                           TensorView loss_sum, Workspace& work) {
   const ArenaScope scope(work.scratch);
   const std::int64_t num_tokens = batch.tokens();
@@ -49,14 +54,26 @@ void LossHead::run_chunks(const Batch& batch, TensorView d_normed_TH, Gradient g
     linear(table_VH_, normed_TH_.rows(begin, end), logits, /*beta=*/0.0, work.compute);
     ops::cross_entropy(logits, batch.target_T.part(begin, end), loss_T.rows(begin, end),
                        work.compute);
-    if (gradient == Gradient::no) continue;
-    linear_weight_gradient(table_VH_, logits, normed_TH_.rows(begin, end), work.compute);
-    linear_input_gradient(table_VH_, logits, d_normed_TH.rows(begin, end), /*beta=*/0.0,
-                          work.compute);
+    if (!gradients) continue;
+    add_gradients(logits, begin, end, *gradients, work);
+    gradients->beta = 1.0;
   }
+  if (gradients && gradients->beta == 0) ops::fill_zero(gradients->d_table_VH, work.compute);
   const TensorView lane_sum = work.scratch.push(DType::f64, {1});
   ops::sum(loss_T, lane_sum.as<double>(), work.compute);
   ops::add(lane_sum, loss_sum, work.compute);
+}
+
+void LossHead::add_gradients(ConstTensorView d_logits, std::int64_t begin, std::int64_t end,
+                             const Gradients& gradients, Workspace& work) const {
+  ops::gemm({.a = d_logits,
+             .b = normed_TH_.rows(begin, end),
+             .c = gradients.d_table_VH,
+             .transpose_a = ops::Transpose::yes,
+             .beta = gradients.beta},
+            work.compute);
+  linear_input_gradient(table_VH_, d_logits, gradients.d_normed_TH.rows(begin, end), /*beta=*/0.0,
+                        work.compute);
 }
 
 }  // namespace softmoe::model

@@ -3,6 +3,7 @@
 // Letters: T tokens, B sequences, H hidden, V vocabulary.
 
 #include <algorithm>
+#include <optional>
 
 #include "model/batch.h"
 #include "model/norm.h"
@@ -44,10 +45,18 @@ class LossHead {
   void last_logits(const Batch& batch, ConstTensorView x_TH, TensorView logits_BV, Workspace& work);
 
  private:
-  enum class Gradient : std::uint8_t { no, yes };
+  /// Where the gradients of a pass go.
+  struct Gradients {
+    TensorView d_normed_TH;  ///< overwritten
+    TensorView d_table_VH;   ///< beta times what was there is kept
+    double beta = 0;
+  };
 
-  void run_chunks(const Batch& batch, TensorView d_normed_TH, Gradient gradient,
-                  TensorView loss_sum, Workspace& work);
+  void run_chunks(const Batch& batch, std::optional<Gradients> gradients, TensorView loss_sum,
+                  Workspace& work);
+  /// The two gradients of tokens [begin, end).
+  void add_gradients(ConstTensorView d_logits, std::int64_t begin, std::int64_t end,
+                     const Gradients& gradients, Workspace& work) const;
 
   Norm norm_;
   Parameter table_VH_;

@@ -1,5 +1,6 @@
 #include "model/norm.h"
 
+#include "runtime/ops/accumulate.h"
 #include "runtime/ops/rms_norm.h"
 
 namespace softmoe::model {
@@ -13,7 +14,7 @@ TensorView Norm::forward(ConstTensorView x_TH, Workspace& work) {
 }
 
 void Norm::backward(ConstTensorView d_y_TH, TensorView d_x_TH, Workspace& work) {
-  accumulate(gain_H_, [&](TensorView d_gain, double beta) {
+  ops::accumulate(gain_H_, work, [&](TensorView d_gain, double beta) {
     ops::rms_norm_backward({.d_y_TH = d_y_TH,
                             .x_TH = x_TH_,
                             .gain_H = gain_H_.value,

@@ -23,6 +23,14 @@ Shape inner_shape(const Shape& shape) {
 
 }  // namespace
 
+ParameterStore::ParameterStore(DType dtype, ExpertId first_expert, std::optional<FixedPoint> exact)
+    : dtype_(dtype), first_expert_(first_expert), exact_(exact) {
+  if (exact_ && compute_type_of(dtype_) != dtype_) {
+    throw InvalidArgument(
+        fmt::format("gradients are summed exactly from f32 or f64, not from {}", name_of(dtype_)));
+  }
+}
+
 ParameterId ParameterStore::add(ParameterInfo info) {
   expect(values_[0].data() == nullptr, "parameters are declared before memory is taken");
   info.offset = sizes_[index(info.space)];
@@ -34,8 +42,9 @@ ParameterId ParameterStore::add(ParameterInfo info) {
 void ParameterStore::allocate(std::uint64_t seed, Device& device, Stream& stream) {
   for (const Space space : {Space::dense, Space::expert}) {
     values_[index(space)] = DeviceBuffer(device, bytes(space));
-    gradients_[index(space)] = DeviceBuffer(device, bytes(space));
+    gradients_[index(space)] = DeviceBuffer(device, gradient_bytes(space));
   }
+  if (exact_) overflow_ = DeviceBuffer(device, Bytes(size_of(DType::i64)));
   for (const LogicalTensor& tensor : logical_tensors()) {
     const ParameterInfo& info = infos_[tensor.parameter.value];
     fill_initial_values(
@@ -49,7 +58,9 @@ Parameter ParameterStore::operator[](ParameterId id) const {
   const ParameterInfo& info = infos_[id.value];
   const std::int64_t end = info.offset + info.shape.elements();
   return {.value = values(info.space).rows(info.offset, end).reshaped(info.shape),
-          .gradient = gradients(info.space).rows(info.offset, end).reshaped(info.shape)};
+          .gradient = gradients(info.space).rows(info.offset, end).reshaped(info.shape),
+          .format = exact_.value_or(FixedPoint{}),
+          .overflow = overflow()};
 }
 
 std::vector<LogicalTensor> ParameterStore::logical_tensors() const {
@@ -74,11 +85,12 @@ TensorView ParameterStore::values(Space space) const {
 }
 
 TensorView ParameterStore::gradients(Space space) const {
-  return gradients_[index(space)].tensor(dtype_, {sizes_[index(space)]});
+  return gradients_[index(space)].tensor(gradient_dtype(), {sizes_[index(space)]});
 }
 
 void ParameterStore::zero_gradients(Stream& stream) {
   for (const Space space : {Space::dense, Space::expert}) ops::fill_zero(gradients(space), stream);
+  if (exact_) ops::fill_zero({overflow(), Shape{overflow().size()}}, stream);
 }
 
 }  // namespace softmoe::model

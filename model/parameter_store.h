@@ -3,6 +3,7 @@
 // Every trained number of the model in two flat spaces, and their gradients beside them.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -55,7 +56,10 @@ class ParameterStore {
  public:
   /// @param dtype of values and gradients
   /// @param first_expert first expert on this rank, for logical names and initial values
-  ParameterStore(DType dtype, ExpertId first_expert) : dtype_(dtype), first_expert_(first_expert) {}
+  /// @param exact        gradients are i64 sums in this format instead
+  /// @throws InvalidArgument if there are none for the type.
+  ParameterStore(DType dtype, ExpertId first_expert,
+                 std::optional<FixedPoint> exact = std::nullopt);
 
   /// Declares a tensor; `info.offset` is assigned. Before allocate().
   ParameterId add(ParameterInfo info);
@@ -70,22 +74,33 @@ class ParameterStore {
   [[nodiscard]] std::vector<LogicalTensor> logical_tensors() const;
 
   [[nodiscard]] DType dtype() const { return dtype_; }
+  [[nodiscard]] DType gradient_dtype() const { return exact_ ? DType::i64 : dtype_; }
+  /// How gradients are held, if exactly.
+  [[nodiscard]] const std::optional<FixedPoint>& exact() const { return exact_; }
   [[nodiscard]] std::int64_t elements(Space space) const { return sizes_[index(space)]; }
-  /// Of the values of a space; the gradients take as much.
+  /// Of the values of a space, and of their gradients.
   [[nodiscard]] Bytes bytes(Space space) const { return Bytes(elements(space) * size_of(dtype_)); }
+  [[nodiscard]] Bytes gradient_bytes(Space space) const {
+    return Bytes(elements(space) * size_of(gradient_dtype()));
+  }
   [[nodiscard]] TensorView values(Space space) const;
   [[nodiscard]] TensorView gradients(Space space) const;
   void zero_gradients(Stream& stream);
+  /// Contributions to exact gradients that did not fit since zero_gradients(), [1]; empty where
+  /// gradients are not exact.
+  [[nodiscard]] View<std::int64_t> overflow() const { return overflow_.as<std::int64_t>(); }
 
  private:
   static std::size_t index(Space space) { return static_cast<std::size_t>(space); }
 
   DType dtype_;
   ExpertId first_expert_;
+  std::optional<FixedPoint> exact_;
   std::vector<ParameterInfo> infos_;
   std::int64_t sizes_[2] = {0, 0};
   DeviceBuffer values_[2];
   DeviceBuffer gradients_[2];
+  DeviceBuffer overflow_;
 };
 
 }  // namespace softmoe::model

@@ -10,6 +10,7 @@
 #include "router/layer_means.h"
 #include "router/truncation.h"
 #include "runtime/base/errors.h"
+#include "runtime/ops/accumulate.h"
 #include "runtime/ops/elementwise.h"
 
 namespace softmoe::model {
@@ -76,13 +77,13 @@ void RoutingState::follow_cuts(std::span<const double> cuts_L) {
   }
 }
 
-void RoutingState::fold_layer_means_gradient(ConstTensorView eta_L, const Parameter& eta,
-                                             Stream& stream) {
-  const std::span<const double> values = read_eta(eta_L, stream);
+void RoutingState::fold_layer_means_gradient(const Parameter& eta, Workspace& work) {
+  Stream& stream = work.compute;
+  const std::span<const double> values = read_eta(eta.value, stream);
   const HostCopy<double> d_k(d_k_.as<double>(), landed_f64_, stream);
   host_d_eta_ = router::layer_means_vjp(config_->router, total_mass_, values, d_k.wait(),
                                         std::move(host_d_eta_));
-  accumulate(eta, [&](TensorView d_eta, double) {
+  ops::accumulate(eta, work, [&](TensorView d_eta, double) {
     if (d_eta.dtype() == DType::f64) {
       upload(std::span<const double>(host_d_eta_), d_eta.as<double>(), stream);
     } else {
@@ -90,6 +91,7 @@ void RoutingState::fold_layer_means_gradient(ConstTensorView eta_L, const Parame
       upload(std::span<const float>(host_d_eta_f32_), d_eta.as<float>(), stream);
     }
   });
+  ops::fill_zero(d_k_.tensor(DType::f64, {num_layers_}), stream);
 }
 
 router::RouteSummary RoutingState::summarise(int moe_layer, std::span<const std::int64_t> counts_L,

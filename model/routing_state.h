@@ -13,6 +13,7 @@
 #include "runtime/device/buffer.h"
 #include "runtime/device/host_copy.h"
 #include "runtime/device/parameter.h"
+#include "runtime/device/workspace.h"
 
 namespace softmoe::model {
 
@@ -50,8 +51,10 @@ class RoutingState {
   /// Quotas no longer hold the budget.
   void forget_cuts() { cuts_.clear(); }
 
-  /// Sets eta's gradient from the gradients of the layers' k, all of this rank. Waits for them.
-  void fold_layer_means_gradient(ConstTensorView eta_L, const Parameter& eta, Stream& stream);
+  /// Gives eta its gradient from the gradients of the layers' k, all of this rank, and zeroes
+  /// those. Once per step; where gradients are exact sums it is a contribution, once per lane.
+  /// Waits.
+  void fold_layer_means_gradient(const Parameter& eta, Workspace& work);
 
   /// Names for the numbers of one layer.
   /// @param counts_L, sums_L  as counts() and sums(), summed over ranks

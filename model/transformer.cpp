@@ -1,5 +1,7 @@
 #include "model/transformer.h"
 
+#include "runtime/ops/accumulate.h"
+#include "runtime/ops/elementwise.h"
 #include "runtime/ops/rows.h"
 
 namespace softmoe::model {
@@ -14,7 +16,8 @@ experts::ExpertPlacement placement_of(const Transformer::Options& options) {
 
 Transformer::Transformer(const Options& options, Device& device, Stream& stream)
     : config_(&options.config),
-      parameters_(options.dtype, placement_of(options).first_on(options.ep.rank())),
+      parameters_(options.dtype, placement_of(options).first_on(options.ep.rank()),
+                  options.exact_gradients),
       routing_(options.config, options.total_mass, device, stream) {
   ids_ = declare_parameters(options.config, placement_of(options).experts_per_rank(), parameters_);
   parameters_.allocate(options.seed, device, stream);
@@ -43,7 +46,8 @@ void Transformer::build_block(int layer, const Options& options) {
                                               .down_eHF = parameters_[*ids.expert_down]}};
     moe = std::make_unique<experts::MoeLayer>(
         config_->router, experts::ExpertPlacement(config_->experts.num_experts, options.ep.size()),
-        options.ep, options.exchange_chunks);
+        options.ep, options.exchange_chunks,
+        options.exact_gradients ? Determinism::layout_invariant : Determinism::repeatable);
   }
   blocks_.emplace_back(*config_, layer, weights, std::move(moe));
 }
@@ -68,7 +72,8 @@ void Transformer::add_loss_and_gradient(const Batch& batch, const StepContext& c
     blocks_[static_cast<std::size_t>(layer)].backward(batch, d_x_TH, d_k, work);
   }
   const PhaseScope phase(work.progress, Phase::embedding);
-  accumulate(parameters_[ids_.embedding], [&](TensorView d_table, double) {
+  ops::accumulate(parameters_[ids_.embedding], work, [&](TensorView d_table, double beta) {
+    if (beta == 0) ops::fill_zero(d_table, work.compute);
     ops::add_to_rows(d_x_TH, batch.token_T, d_table, work.compute);
   });
 }

@@ -38,6 +38,9 @@ class Transformer {
     DType dtype = DType::f32;
     std::uint64_t seed = 0;   ///< of the initial values
     int exchange_chunks = 1;  ///< as MoeLayer takes it
+    /// Set: gradients are exact sums in this format, and what a lane contributes depends on the
+    /// lane alone, so that all is the same on any layout of ranks. f32 and f64 on the processor.
+    std::optional<FixedPoint> exact_gradients = std::nullopt;
   };
 
   Transformer(const Options& options, Device& device, Stream& stream);

@@ -3,6 +3,7 @@
 #include "model/attention_block.h"
 #include "model/loss_head.h"
 #include "model/norm.h"
+#include "runtime/ops/accumulate.h"
 #include "runtime/ops/cpu/attention_tile.h"
 
 namespace softmoe::model {
@@ -29,6 +30,7 @@ class LaneWalk {
     scratch_.push(lane_.dtype, shape_TH_);
     loss();
     for (int layer = config_.layers - 1; layer >= 0; --layer) backward(layer);
+    contribution({config_.vocabulary, config_.hidden});
   }
 
  private:
@@ -50,6 +52,9 @@ class LaneWalk {
     const MeasureScope scope(scratch_);
     norm();
     scratch_.push(lane_.dtype, shape_TH_);
+    // The table's contribution stands while chunks of logits come and go.
+    const bool is_exact = lane_.determinism == Determinism::layout_invariant;
+    if (is_exact) scratch_.push(lane_.dtype, {config_.vocabulary, config_.hidden});
     [[maybe_unused]] const LossRoom room =
         push_loss(lane_.dtype, tokens_, config_.vocabulary, scratch_);
     scratch_.push(DType::f64, {1});
@@ -58,17 +63,31 @@ class LaneWalk {
   void backward(int layer) {
     const MeasureScope scope(scratch_);
     scratch_.push(lane_.dtype, shape_TH_);
-    if (inner(layer) > 0) activation(layer);
+    if (inner(layer) > 0) feed_forward_backward(layer);
     if (is_moe(layer)) experts::measure_backward(moe(), rows(layer), work_);
     // Attention: gradients of its heads' output, of the projection and of its input.
+    contribution({config_.hidden, config_.heads * config_.head_size()});
     scratch_.push(lane_.dtype, {tokens_, config_.heads * config_.head_size()});
     scratch_.push(lane_.dtype, {tokens_, config_.qkv_columns()});
     attention_tiles(2);
+    contribution({config_.qkv_columns(), config_.hidden});
     scratch_.push(lane_.dtype, shape_TH_);
+    contribution({config_.hidden});
   }
 
   void norm() {
     [[maybe_unused]] const NormOutput output = push_norm(lane_.dtype, shape_TH_, saved_);
+  }
+
+  void feed_forward_backward(int layer) {
+    const MeasureScope scope(scratch_);
+    scratch_.push(lane_.dtype, {tokens_, inner(layer)});
+    contribution({2 * inner(layer), config_.hidden});
+  }
+
+  /// To the gradient of a parameter of this shape, the larger one where several follow each other.
+  void contribution(Shape shape) {
+    ops::measure_contribution(lane_.determinism, lane_.dtype, shape, scratch_);
   }
 
   void activation(int layer) {
@@ -100,6 +119,7 @@ class LaneWalk {
             .expert_parallel = lane_.expert_parallel,
             .exchange_chunks = lane_.exchange_chunks,
             .has_quota = lane_.has_quota,
+            .determinism = lane_.determinism,
             .dtype = lane_.dtype};
   }
 

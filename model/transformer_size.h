@@ -18,6 +18,7 @@ struct LaneSize {
   int expert_parallel = 1;
   int exchange_chunks = 1;
   bool has_quota = false;
+  Determinism determinism = Determinism::repeatable;
   DType dtype = DType::f32;
   std::span<const experts::LayerRows> rows_L;  ///< of every MoE layer
 };

@@ -61,6 +61,7 @@ RowExchange::RowExchange(Communicator& communicator, int cells_per_rank)
   require(cells_per_rank >= 0, "a rank has a negative number of cells");
   const auto most_blocks =
       static_cast<std::size_t>(communicator.size()) * static_cast<std::size_t>(cells_per_rank);
+  run_begin_.resize(most_blocks + 1);
   to_.reserve(most_blocks);
   from_.reserve(most_blocks);
   sends_.reserve(most_blocks);
@@ -109,6 +110,7 @@ void RowExchange::plan(std::span<const std::int32_t> count_PC) {
     cell_begin_[static_cast<std::size_t>(local)] = rows_received_;
     for (int source = 0; source < size; ++source) {
       const std::int64_t num_rows = count(source, std::int64_t{me} * cells_per_rank_ + local);
+      run_begin_[static_cast<std::size_t>(local * size + source)] = rows_received_;
       if (num_rows == 0) continue;
       from_.push_back(
           {.peer = Rank(source), .cell = local, .first_row = rows_received_, .num_rows = num_rows});
@@ -116,6 +118,7 @@ void RowExchange::plan(std::span<const std::int32_t> count_PC) {
     }
   }
   cell_begin_.back() = rows_received_;
+  run_begin_.back() = rows_received_;
 }
 
 void RowExchange::forward(ConstTensorView sent, TensorView received, CellRange cells,

@@ -55,6 +55,9 @@ class RowExchange {
   [[nodiscard]] std::int64_t rows_received() const { return rows_received_; }  ///< M
   /// First received row of each local cell, [cells_per_rank + 1]; the last entry is M.
   [[nodiscard]] std::span<const std::int64_t> cell_begin() const { return cell_begin_; }
+  /// The same for the rows of each rank in each cell: run P * cell + source, [cells_per_rank * P +
+  /// 1]. A run is what one rank sent, in its order.
+  [[nodiscard]] std::span<const std::int64_t> run_begin() const { return run_begin_; }
   /// Rows that this rank sends to other ranks.
   [[nodiscard]] std::int64_t rows_sent_off_rank() const { return rows_sent_off_rank_; }
 
@@ -98,6 +101,7 @@ class RowExchange {
   std::int64_t rows_received_ = 0;
   std::int64_t rows_sent_off_rank_ = 0;
   std::vector<std::int64_t> cell_begin_;
+  std::vector<std::int64_t> run_begin_;
   std::vector<Block> to_;    ///< in the order of sending: by cell
   std::vector<Block> from_;  ///< by cell, then by source: the order of arrival
   std::vector<SendMessage> sends_;

@@ -22,7 +22,11 @@ double Evaluation::experts_per_token() const {
 Evaluator::Evaluator(const Parts& parts)
     : parts_(parts),
       loader_(parts.source, parts.lane_sequences, parts.work.compute.device()),
-      loss_sum_(parts.work.compute.device(), Bytes(size_of(DType::f64))) {}
+      loss_sum_(parts.work.compute.device(), Bytes(size_of(DType::f64))) {
+  if (parts.model.parameters().exact()) {
+    exact_.emplace(std::vector<View<double>>{loss_sum_.as<double>()}, parts.work.compute.device());
+  }
+}
 
 Evaluation Evaluator::evaluate(const model::RoutingControl& control,
                                std::optional<std::int64_t> max_sequences) {
@@ -36,6 +40,7 @@ Evaluation Evaluator::evaluate(const model::RoutingControl& control,
   Stream& stream = parts_.work.compute;
   parts_.model.begin_step(control, stream);
   ops::fill_zero(loss_sum_.tensor(DType::f64, {1}), stream);
+  if (exact_) exact_->begin(stream);
   const std::int64_t per_round = std::int64_t{parts_.world.size()} * parts_.lane_sequences;
   const std::int64_t rounds = (num_sequences + per_round - 1) / per_round;
   for (std::int64_t round = 0; round < rounds; ++round) {
@@ -58,6 +63,7 @@ void Evaluator::add_lane(std::int64_t lane, std::int64_t num_sequences) {
   }
   parts_.model.add_loss(batch, {.seed = parts_.seed, .mode = router::RouteMode::inference},
                         loss_sum_.tensor(DType::f64, {1}), parts_.work);
+  if (exact_) exact_->take_lane(parts_.work.compute);
 }
 
 Evaluation Evaluator::sum_over_ranks() {
@@ -65,7 +71,11 @@ Evaluation Evaluator::sum_over_ranks() {
   const PhaseScope phase(work.progress, Phase::reduce);
   const model::RoutingState& routing = parts_.model.routing();
   const View<double> loss = loss_sum_.as<double>();
-  parallel::all_reduce_sum(loss, parts_.world, work.scratch, work.compute);
+  if (exact_) {
+    exact_->sum_over_ranks(parts_.world, work.scratch, work.compute);
+  } else {
+    parallel::all_reduce_sum(loss, parts_.world, work.scratch, work.compute);
+  }
   parallel::all_reduce_sum(routing.counts(), parts_.world, work.scratch, work.compute);
   const HostCopy<double> landing_loss(loss, landed_loss_, work.compute);
   const HostCopy<std::int64_t> landing_counts(routing.counts(), landed_counts_, work.compute);

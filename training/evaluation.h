@@ -8,6 +8,7 @@
 
 #include "model/transformer.h"
 #include "parallel/communicator.h"
+#include "parallel/exact_sums.h"
 #include "training/lane_loader.h"
 
 namespace softmoe::training {
@@ -62,7 +63,8 @@ class Evaluator {
 
   Parts parts_;
   LaneLoader loader_;
-  DeviceBuffer loss_sum_;  ///< f64 [1]
+  DeviceBuffer loss_sum_;                     ///< f64 [1]
+  std::optional<parallel::ExactSums> exact_;  ///< of it, in a model whose gradients are exact
   std::vector<std::int64_t> lane_;
   HostBuffer<double> landed_loss_;
   HostBuffer<std::int64_t> landed_counts_;

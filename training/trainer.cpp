@@ -1,6 +1,7 @@
 #include "training/trainer.h"
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "parallel/reduce.h"
@@ -34,6 +35,10 @@ Trainer::Trainer(const Parts& parts)
                  parts.work.compute.device(), parts.work.compute),
       next_step_(parts.first_step),
       scalars_(parts.work.compute.device(), Bytes(2 * size_of(DType::f64))) {
+  if (parts.model.parameters().exact()) {
+    exact_.emplace(std::vector<View<double>>{scalars_.as<double>(), parts.model.routing().sums()},
+                   parts.work.compute.device());
+  }
   require((parts.governor != nullptr) == (parts.groups.world.rank() == Rank(0)),
           "rank 0, and no other, has a governor");
 }
@@ -98,13 +103,13 @@ void Trainer::run_lanes(const budget::ControlWord& word) {
   }
   parts_.model.parameters().zero_gradients(stream);
   ops::fill_zero(scalars_.tensor(DType::f64, {2}), stream);
+  if (exact_) exact_->begin(stream);
   // All ranks go through equally many rounds; one without a lane takes part with no tokens.
   const int world = parts_.groups.topology.world;
   const int rank = parts_.groups.topology.rank.value;
   const int rounds = (parts_.config.lanes + world - 1) / world;
   for (int round = 0; round < rounds; ++round) run_lane(round * world + rank);
-  parts_.model.routing().fold_layer_means_gradient(parts_.model.eta().value, parts_.model.eta(),
-                                                   stream);
+  if (!exact_) parts_.model.routing().fold_layer_means_gradient(parts_.model.eta(), parts_.work);
 }
 
 void Trainer::run_lane(int lane) {
@@ -131,6 +136,10 @@ void Trainer::run_lane(int lane) {
        .given = is_given ? given_plans_(lane) : std::span<const router::RoutePlan>(),
        .quota_L = has_quotas_ ? quotas_.of_lane(lane) : std::span<const std::int64_t>()},
       scalars_.tensor(DType::f64, {2}).rows(0, 1), parts_.work);
+  if (exact_) {
+    parts_.model.routing().fold_layer_means_gradient(parts_.model.eta(), parts_.work);
+    exact_->take_lane(parts_.work.compute);
+  }
   for (int layer = 0; layer < parts_.model.config().moe_layers(); ++layer) {
     const experts::MoeTraffic traffic = parts_.model.moe(layer).traffic();
     result_.rows_sent += traffic.rows_sent;
@@ -148,8 +157,8 @@ void Trainer::sum_gradients() {
   dense_.reduce_scatter(parameters.gradients(Space::dense), work.scratch, work.reduce);
   expert_.reduce_scatter(parameters.gradients(Space::expert), work.scratch, work.reduce);
   join(work.reduce, work.compute);
-  result_.bytes_reduced = dense_.bytes_sent(parameters.dtype()).reduce_scatter +
-                          expert_.bytes_sent(parameters.dtype()).reduce_scatter;
+  result_.bytes_reduced = dense_.bytes_sent(parameters.gradient_dtype()).reduce_scatter +
+                          expert_.bytes_sent(parameters.gradient_dtype()).reduce_scatter;
 }
 
 Trainer::GlobalSums Trainer::sum_over_ranks() {
@@ -158,10 +167,8 @@ Trainer::GlobalSums Trainer::sum_over_ranks() {
   parallel::Communicator& world = parts_.groups.world;
   const model::RoutingState& routing = parts_.model.routing();
   const View<double> scalars = scalars_.as<double>();
-  optimizer_.sum_squares(scalars.part(1, 2), work.scratch, work.compute);
   parallel::all_reduce_sum(routing.counts(), world, work.scratch, work.compute);
-  parallel::all_reduce_sum(routing.sums(), world, work.scratch, work.compute);
-  parallel::all_reduce_sum(scalars, world, work.scratch, work.compute);
+  sum_numbers();
   const HostCopy<std::int64_t> counts(routing.counts(), landed_counts_, work.compute);
   const HostCopy<double> sums(routing.sums(), landed_sums_, work.compute);
   const HostCopy<double> scalars_on_host(scalars, landed_scalars_, work.compute);
@@ -170,7 +177,32 @@ Trainer::GlobalSums Trainer::sum_over_ranks() {
   global.gradient_square = scalars_on_host.wait()[1];
   const router::CountPlaces places{parts_.model.config().experts.num_experts};
   global.tokens = global.counts[static_cast<std::size_t>(places.tokens())];
+  if (exact_ && has_overflow()) {
+    global.gradient_square = std::numeric_limits<double>::infinity();
+  }
   return global;
+}
+
+void Trainer::sum_numbers() {
+  Workspace& work = parts_.work;
+  parallel::Communicator& world = parts_.groups.world;
+  const View<double> scalars = scalars_.as<double>();
+  if (exact_) {
+    optimizer_.add_squares(exact_->sum(1), work.scratch, work.compute);
+    exact_->sum_over_ranks(world, work.scratch, work.compute);
+    return;
+  }
+  optimizer_.sum_squares(scalars.part(1, 2), work.scratch, work.compute);
+  parallel::all_reduce_sum(parts_.model.routing().sums(), world, work.scratch, work.compute);
+  parallel::all_reduce_sum(scalars, world, work.scratch, work.compute);
+}
+
+bool Trainer::has_overflow() {
+  Workspace& work = parts_.work;
+  const View<std::int64_t> overflow = parts_.model.parameters().overflow();
+  parallel::all_reduce_sum(overflow, parts_.groups.world, work.scratch, work.compute);
+  const HostCopy<std::int64_t> copy(overflow, landed_overflow_, work.compute);
+  return copy.wait()[0] > 0;
 }
 
 void Trainer::update(const GlobalSums& global) {
@@ -187,7 +219,7 @@ void Trainer::update(const GlobalSums& global) {
   model::ParameterStore& parameters = parts_.model.parameters();
   {
     const PhaseScope phase(work.progress, Phase::optimizer);
-    optimizer_.update(result_.rates, result_.clip_factor / tokens, work.compute);
+    optimizer_.update(result_.rates, result_.clip_factor / tokens, work.scratch, work.compute);
   }
   const PhaseScope phase(work.progress, Phase::gather);
   join(work.compute, work.reduce);

@@ -11,6 +11,7 @@
 
 #include "model/adamw_optimizer.h"
 #include "model/transformer.h"
+#include "parallel/exact_sums.h"
 #include "parallel/flat_shards.h"
 #include "parallel/topology.h"
 #include "training/data/sequence_order.h"
@@ -42,9 +43,10 @@ class Trainer {
 
   /// Runs one step under the word that rank 0 decides.
   ///
-  /// In this order, whatever W and P: every lane's gradients are sums over its tokens; they are
-  /// summed over ranks; divided once by the global number of tokens; the norm is taken over owned
-  /// elements; clipped; and each owner updates its range.
+  /// In this order, whatever W and P (and with the same bits, if the model's gradients are exact):
+  /// every lane's gradients are sums over its tokens; they are summed over ranks; divided once by
+  /// the global number of tokens; the norm is taken over owned elements; clipped; and each owner
+  /// updates its range.
   ///
   /// Under the budget mode quota every lane runs exactly the rows that LaneQuotas gives it, so the
   /// record's executed rows are the quota of the step; a run that cannot have quotas says so in
@@ -84,6 +86,10 @@ class Trainer {
   void run_lane(int lane);
   void sum_gradients();
   [[nodiscard]] GlobalSums sum_over_ranks();
+  /// The sums over ranks of scalars and routing sums, in place.
+  void sum_numbers();
+  /// Whether an exact gradient could not take a contribution, on whichever rank.
+  [[nodiscard]] bool has_overflow();
   void update(const GlobalSums& global);
   void record(const budget::ControlWord& word, const GlobalSums& global);
   void observe();
@@ -104,9 +110,12 @@ class Trainer {
   bool has_quotas_ = false;                              ///< in the step that runs
   std::optional<Progress::Clock::time_point> last_end_;  ///< of the step before
   DeviceBuffer scalars_;  ///< f64: loss, squared norm of the gradient
+  /// The scalars and routing sums of a model whose gradients are exact; empty else.
+  std::optional<parallel::ExactSums> exact_;
   HostBuffer<std::int64_t> landed_counts_;
   HostBuffer<double> landed_sums_;
   HostBuffer<double> landed_scalars_;
+  HostBuffer<std::int64_t> landed_overflow_;
   GradientProbe gradient_probe_;
   GivenPlans given_plans_;
 };

@@ -13,6 +13,10 @@ void TrainingConfig::bind(config::Reader& reader) {
   reader.value("lane_sequences", lane_sequences, Range{.min = 1, .max = 1 << 20},
                "sequences of one lane");
   reader.value("seed", seed, "of initial weights, data order and noise");
+  reader.choice("determinism", determinism,
+                {{"repeatable", Determinism::repeatable},
+                 {"layout_invariant", Determinism::layout_invariant}},
+                "equal bits of equal runs: on the same number of ranks, or on any");
   reader.value("evaluate_every", evaluate_every, Range{.min = 0},
                "steps between evaluations; 0: only at the end");
   reader.value("evaluate_sequences", evaluate_sequences, Range{.min = 1},

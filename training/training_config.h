@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "runtime/base/determinism.h"
+
 namespace softmoe::config {
 class Reader;
 class Check;
@@ -14,8 +16,9 @@ namespace softmoe::training {
 struct TrainingConfig {
   std::int64_t steps = 300;
   int lanes = 4;  ///< micro-batches of a step, over all ranks: part of the run, not of its layout
-  int lane_sequences = 8;             ///< sequences of one lane
-  std::uint64_t seed = 42;            ///< of weights, data order and noise
+  int lane_sequences = 8;   ///< sequences of one lane
+  std::uint64_t seed = 42;  ///< of weights, data order and noise
+  Determinism determinism = Determinism::repeatable;
   std::int64_t evaluate_every = 100;  ///< steps between evaluations; 0: only at the end
   int evaluate_sequences = 64;        ///< validation sequences of an evaluation during the run
   std::int64_t save_every = 0;        ///< steps between saves; 0: only at the end

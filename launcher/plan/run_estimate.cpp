@@ -28,7 +28,7 @@ constexpr DType kType = DType::f32;  // what a run computes in so far
 class PlannedShare {
  public:
   PlannedShare(const RunConfig& config, int world)
-      : parameters_(kType, ExpertId(0)),
+      : parameters_(kType, ExpertId(0), exact_gradients(config)),
         world_(Rank(0), world),
         replicas_(Rank(0), world / expert_ranks(config, world)) {
     const experts::ExpertPlacement placement(config.model.experts.num_experts,
@@ -79,9 +79,15 @@ std::vector<experts::LayerRows> rows_of_layers(const RunConfig& config,
   return std::vector<experts::LayerRows>(static_cast<std::size_t>(config.model.moe_layers()), rows);
 }
 
-void push_pieces(const FlatShards& shards, ArenaMeasure& scratch) {
+void push_pieces(const FlatShards& shards, DType dtype, ArenaMeasure& scratch) {
   const MeasureScope scope(scratch);
-  scratch.push(kType, {shards.elements_of_peers()}, 1.0, ArenaMeasure::Purpose::exchange);
+  scratch.push(dtype, {shards.elements_of_peers()}, 1.0, ArenaMeasure::Purpose::exchange);
+}
+
+/// Slices of exact gradients as numbers, for the optimizer.
+void push_slice(const FlatShards& shards, ArenaMeasure& scratch) {
+  const MeasureScope scope(scratch);
+  scratch.push(kType, {std::min(shards.owned().size(), model::AdamwOptimizer::kSlice)});
 }
 
 /// All that goes through the arenas: the measured peak, the lanes, the sums of gradients.
@@ -99,11 +105,14 @@ WorkspaceMeasure measure_arenas(const RunConfig& config, const EstimateBasis& ba
                        .expert_parallel = expert_ranks(config, basis.world),
                        .exchange_chunks = config.parallel.exchange_chunks,
                        .has_quota = config.budget.mode == budget::Mode::quota,
+                       .determinism = config.training.determinism,
                        .dtype = kType,
                        .rows_L = rows_L},
                       work);
-  push_pieces(share.dense(), work.scratch);
-  push_pieces(share.expert(), work.scratch);
+  for (const FlatShards& shards : {share.dense(), share.expert()}) {
+    push_pieces(shards, share.parameters().gradient_dtype(), work.scratch);
+    if (share.parameters().exact()) push_slice(shards, work.scratch);
+  }
   return work;
 }
 
@@ -125,7 +134,8 @@ MemoryEstimate estimate_memory(const RunConfig& config, const EstimateBasis& bas
   const model::ParameterStore& parameters = share.parameters();
   MemoryEstimate memory;
   memory.weights = parameters.bytes(Space::dense).value + parameters.bytes(Space::expert).value;
-  memory.gradients = memory.weights;
+  memory.gradients = parameters.gradient_bytes(Space::dense).value +
+                     parameters.gradient_bytes(Space::expert).value;
   for (const FlatShards& shards : {share.dense(), share.expert()}) {
     memory.optimizer += model::kMoments * model::moment_bytes(shards.owned().size(), kType).value;
   }
@@ -155,9 +165,8 @@ TrafficEstimate estimate_traffic(const RunConfig& config, int world) {
   traffic.counts = rounds * config.model.moe_layers() * (ranks - 1) *
                    config.model.experts.num_experts * size_of(DType::i32);
   for (const FlatShards& shards : {share.dense(), share.expert()}) {
-    const FlatShards::BytesSent sent = shards.bytes_sent(kType);
-    traffic.reduce_scatter += sent.reduce_scatter;
-    traffic.all_gather += sent.all_gather;
+    traffic.reduce_scatter += shards.bytes_sent(share.parameters().gradient_dtype()).reduce_scatter;
+    traffic.all_gather += shards.bytes_sent(kType).all_gather;
   }
   return traffic;
 }

@@ -24,7 +24,8 @@ LoadedModel::LoadedModel(const ModelChoice& choice) {
                                   .ep = *session_->groups().ep,
                                   .total_mass = info_.routing.total_mass,
                                   .seed = loaded_.value.training.seed,
-                                  .exchange_chunks = loaded_.value.parallel.exchange_chunks},
+                                  .exchange_chunks = loaded_.value.parallel.exchange_chunks,
+                                  .exact_gradients = exact_gradients(loaded_.value)},
       session_->device(), session_->work().compute);
   fail_after_root(*session_, [&] {
     training::load_model(

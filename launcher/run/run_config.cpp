@@ -8,6 +8,7 @@
 
 #include "budget/budget_limits.h"
 #include "experts/expert_placement.h"
+#include "model/gradient_format.h"
 #include "router/router.h"
 #include "runtime/config/check.h"
 #include "runtime/config/reader.h"
@@ -91,6 +92,14 @@ void check_budget(const RunConfig& config, config::Check& check) {
   check_totals(config, check);
 }
 
+void check_determinism(const RunConfig& config, config::Check& check) {
+  const bool is_invariant = config.training.determinism == Determinism::layout_invariant;
+  if (!is_invariant || config.runtime.backend != Backend::cuda) return;
+  check.refuse("training.determinism",
+               "layout_invariant is for runtime.backend cpu or reference, and this run has cuda, "
+               "whose library picks its kernels by what it is given: choose repeatable");
+}
+
 bool check_sizes(const RunConfig& config, config::Check& check) {
   const std::pair<const char*, const std::vector<double>&> lists[] = {
       {"budget.layer_costs", config.budget.layer_costs},
@@ -163,6 +172,13 @@ budget::RouterDefaults router_defaults(const RunConfig& config) {
   return {.soft_mass = config.total_budget(), .alpha = config.model.router.temperature};
 }
 
+std::optional<FixedPoint> exact_gradients(const RunConfig& config) {
+  const training::TrainingConfig& training = config.training;
+  if (training.determinism == Determinism::repeatable) return std::nullopt;
+  const std::int64_t lane_tokens = std::int64_t{training.lane_sequences} * config.model.positions;
+  return model::gradient_format(training.lanes * lane_tokens, training.lanes);
+}
+
 training::MetricsShape metrics_shape(const RunConfig& config) {
   return {.layers = config.model.moe_layers(),
           .experts = config.model.experts.num_experts,
@@ -175,6 +191,7 @@ config::Loaded<RunConfig> load_run_config(const config::Source& source,
   config::Check check(loaded.origins);
   const bool all_fit = check_sizes(loaded.value, check);
   check_experts(loaded.value, world, check);
+  check_determinism(loaded.value, check);
   if (all_fit) check_budget(loaded.value, check);
   check.throw_if_refused();
   return loaded;

@@ -3,6 +3,7 @@
 // The whole configuration of a run, and the rules across its sections.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "model/adamw_optimizer.h"
 #include "model/model_config.h"
 #include "parallel/parallel_config.h"
+#include "runtime/base/fixed_point.h"
 #include "runtime/config/load.h"
 #include "training/data_config.h"
 #include "training/metrics_config.h"
@@ -65,11 +67,15 @@ struct RunConfig {
 /// What the router's section says where the budget's is silent.
 [[nodiscard]] budget::RouterDefaults router_defaults(const RunConfig& config);
 
+/// How gradients are summed where the bits must not depend on the layout.
+[[nodiscard]] std::optional<FixedPoint> exact_gradients(const RunConfig& config);
+
 /// What sizes the pages of metrics.
 [[nodiscard]] training::MetricsShape metrics_shape(const RunConfig& config);
 
 /// Loads a document with `key=value` overrides and checks the rules across
-/// sections: budget against floors and caps, soft mass against the simplex, experts against ranks.
+/// sections: budget against floors and caps, soft mass against the simplex, experts against ranks,
+/// determinism against the backend.
 /// @param world  ranks of the run
 /// @throws ConfigError with every mistake at its place
 [[nodiscard]] config::Loaded<RunConfig> load_run_config(const config::Source& source,

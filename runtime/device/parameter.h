@@ -1,21 +1,28 @@
 #pragma once
 
+#include <cstdint>
+
+#include "runtime/base/fixed_point.h"
 #include "runtime/device/view.h"
 
 namespace softmoe {
 
-/// A trained tensor and where its gradient is collected; views into flat buffers.
+/// A trained tensor and where its gradient is collected; views into flat buffers. Contributions go
+/// through ops::accumulate().
 struct Parameter {
   TensorView value;
-  TensorView gradient;
-};
+  TensorView gradient;  ///< of the type of `value`, or i64: exact sums
+  // Read where the gradient is i64.
+  FixedPoint format = {};
+  View<std::int64_t> overflow = {};  ///< [1] counts what did not fit the format
 
-/// The one way into a gradient. `produce(target, beta)` has to do target = beta * target +
-/// gradient; how contributions are collected (in place, or through an exact accumulator) is decided
-/// here.
-template <class Produce>
-void accumulate(const Parameter& parameter, Produce&& produce) {
-  produce(parameter.gradient, 1.0);
-}
+  /// Rows [begin, end) of both; a parameter that is not trained has no gradient.
+  [[nodiscard]] Parameter rows(std::int64_t begin, std::int64_t end) const {
+    Parameter part = *this;
+    part.value = value.rows(begin, end);
+    if (gradient.data() != nullptr) part.gradient = gradient.rows(begin, end);
+    return part;
+  }
+};
 
 }  // namespace softmoe

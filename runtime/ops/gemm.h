@@ -41,13 +41,16 @@ GemmOp gemm;
 
 /// One product per group over rows that lie behind one another: group g owns rows
 /// [row_begin[g], row_begin[g + 1]) of the row matrices and slice g of the per-group matrices.
+/// The rows of a group may come in several runs, each a product of its own: then a row's bits
+/// depend on the rows of its run alone, and run r of group g is number g * runs + r of row_begin.
 struct GroupedGemmArguments {
   ConstTensorView rows;     ///< [M, k]
   ConstTensorView weights;  ///< [groups, n, k] if transposed, else [groups, k, n]
   TensorView out;           ///< [M, n]
   Transpose transpose_weights = Transpose::yes;
   std::span<const std::int64_t>
-      row_begin;  ///< host, [groups + 1], first 0, last M; lives until the stream has passed
+      row_begin;  ///< host, [groups * runs + 1], first 0, last M; lives until the stream has passed
+  std::int64_t runs = 1;  ///< of each group. cuda: 1
 };
 
 /// out_g = rows_g * op(weights_g), groups largest first over the workers. Groups may be empty.
@@ -71,7 +74,9 @@ struct GroupedGemmWeightArguments {
   ConstTensorView rows;   ///< [M, k]
   TensorView d_weights;   ///< [groups, n, k]
   double beta = 1.0;      ///< 1 adds to d_weights, 0 overwrites (empty groups become zero)
-  std::span<const std::int64_t> row_begin;  ///< host, [groups + 1], as above
+  std::span<const std::int64_t> row_begin;  ///< host, [groups * runs + 1], as above
+  std::int64_t runs = 1;                    ///< of each group. cuda: 1
+  std::int64_t run = 0;                     ///< the one of each group whose rows are multiplied
 };
 
 /// d_weights_g = beta * d_weights_g + d_out_g^T * rows_g, groups largest first over the workers.

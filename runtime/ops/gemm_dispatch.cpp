@@ -17,6 +17,11 @@ void check_groups(const Checks& check, std::span<const std::int64_t> row_begin,
   }
 }
 
+void check_runs(const Checks& check, const Stream& stream, std::int64_t runs) {
+  check.at_least("runs", runs, 1);
+  if (runs > 1 && stream.backend() == Backend::cuda) refuse_cuda("a grouped product over runs");
+}
+
 }  // namespace
 
 void gemm(const GemmArguments& arguments, Stream& stream) {
@@ -37,7 +42,7 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
 
 void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream& stream) {
   const Checks check("grouped_gemm");
-  const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
+  const auto& [rows, weights, out, transpose_weights, row_begin, runs] = arguments;
   check.same_float({{"rows", rows}, {"weights", weights}, {"out", out}});
   check.rank({"rows", rows}, 2);
   check.rank({"weights", weights}, 3);
@@ -47,7 +52,8 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream&
                                         ? Shape{weights.dim(0), n, k}
                                         : Shape{weights.dim(0), k, n});
   check.shape({"out", out}, {rows.dim(0), n});
-  check_groups(check, row_begin, weights.dim(0), rows.dim(0));
+  check_runs(check, stream, runs);
+  check_groups(check, row_begin, weights.dim(0) * runs, rows.dim(0));
   pick<GroupedGemmOp>(stream, rows.dtype(),
                       {"grouped_gemm", &reference::grouped_gemm, &cpu::grouped_gemm,
                        &cuda::grouped_gemm})(arguments, scratch, stream);
@@ -56,13 +62,16 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream&
 void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& scratch,
                          Stream& stream) {
   const Checks check("grouped_gemm_weight");
-  const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
+  const auto& [d_out, rows, d_weights, beta, row_begin, runs, run] = arguments;
   check.same_float({{"d_out", d_out}, {"rows", rows}, {"d_weights", d_weights}});
   check.rank({"rows", rows}, 2);
   check.rank({"d_weights", d_weights}, 3);
   check.shape({"d_out", d_out}, {rows.dim(0), d_weights.dim(1)});
   check.shape({"d_weights", d_weights}, {d_weights.dim(0), d_weights.dim(1), rows.dim(1)});
-  check_groups(check, row_begin, d_weights.dim(0), rows.dim(0));
+  check_runs(check, stream, runs);
+  check.at_least("run", run, 0);
+  check.at_least("runs", runs, run + 1);
+  check_groups(check, row_begin, d_weights.dim(0) * runs, rows.dim(0));
   pick<GroupedGemmWeightOp>(stream, rows.dtype(),
                             {"grouped_gemm_weight", &reference::grouped_gemm_weight,
                              &cpu::grouped_gemm_weight, &cuda::grouped_gemm_weight})(

@@ -16,12 +16,6 @@ constexpr std::int64_t kMovedBytes = std::int64_t{1} << 18;
 /// Blocks whose sums are added in rising order; a block is summed in f64, by lanes.
 constexpr std::int64_t kSumBlock = 16384;
 
-VecD load_as_double(const float* from) {
-  HalfVec half;
-  std::memcpy(&half, from, sizeof half);
-  return __builtin_convertvector(half, VecD);
-}
-
 /// Sum over term(x) of one block. Four sums run side by side to hide the latency of addition.
 template <class Term>
 double sum_block(const float* x, std::int64_t size, const Term& term) {

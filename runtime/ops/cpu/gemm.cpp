@@ -115,12 +115,13 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
 
 void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
-    const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
+    const auto& [rows, weights, out, transpose_weights, row_begin, runs] = arguments;
     const std::int64_t k = rows.dim(1);
     const std::int64_t n = out.dim(1);
-    multiply_groups(*workers, weights.dim(0), [&](std::int64_t group) {
-      const std::int64_t begin = row_begin[static_cast<std::size_t>(group)];
-      const std::int64_t end = row_begin[static_cast<std::size_t>(group) + 1];
+    multiply_groups(*workers, weights.dim(0) * runs, [&](std::int64_t number) {
+      const std::int64_t begin = row_begin[static_cast<std::size_t>(number)];
+      const std::int64_t end = row_begin[static_cast<std::size_t>(number) + 1];
+      const std::int64_t group = number / runs;
       return Product{
           .extents = {.m = end - begin, .n = n, .k = k},
           .a = {rows.as<float>().data() + begin * k, k},
@@ -133,12 +134,13 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Str
 void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& /*scratch*/,
                          Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
-    const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
+    const auto& [d_out, rows, d_weights, beta, row_begin, runs, run] = arguments;
     const std::int64_t n = d_out.dim(1);
     const std::int64_t k = rows.dim(1);
     multiply_groups(*workers, d_weights.dim(0), [&](std::int64_t group) {
-      const std::int64_t begin = row_begin[static_cast<std::size_t>(group)];
-      const std::int64_t end = row_begin[static_cast<std::size_t>(group) + 1];
+      const auto number = static_cast<std::size_t>(group * runs + run);
+      const std::int64_t begin = row_begin[number];
+      const std::int64_t end = row_begin[number + 1];
       return Product{
           .extents = {.m = n, .n = k, .k = end - begin, .beta = static_cast<float>(beta)},
           .a = {d_out.as<float>().data() + begin * n, n, Transpose::yes},

@@ -56,6 +56,11 @@ struct Part {
 inline void store(HalfVec v, float* to) {
   std::memcpy(to, &v, sizeof v);
 }
+
+[[nodiscard]] inline VecD load_as_double(const float* from) {
+  return __builtin_convertvector(load_half(from), VecD);
+}
+
 inline void store(Vec v, float* to, Full) {
   std::memcpy(to, &v, sizeof v);
 }

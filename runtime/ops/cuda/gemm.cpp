@@ -27,7 +27,7 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
 }
 
 void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream& stream) {
-  const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
+  const auto& [rows, weights, out, transpose_weights, row_begin, runs] = arguments;
   if (out.empty()) return;
   const std::int64_t k = rows.dim(1);
   const std::int64_t n = out.dim(1);
@@ -50,7 +50,7 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream&
 
 void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& scratch,
                          Stream& stream) {
-  const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
+  const auto& [d_out, rows, d_weights, beta, row_begin, runs, run] = arguments;
   if (d_weights.empty()) return;
   for (std::size_t group = 0; group + 1 < row_begin.size(); ++group) {
     if (row_begin[group] < row_begin[group + 1]) continue;

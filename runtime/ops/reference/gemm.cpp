@@ -60,12 +60,12 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
 
 void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Stream& stream) {
   stream.run([arguments] {
-    const auto& [rows, weights, out, transpose_weights, row_begin] = arguments;
-    for (std::int64_t group = 0; group < weights.dim(0); ++group) {
-      const std::int64_t begin = row_begin[static_cast<std::size_t>(group)];
-      const std::int64_t end = row_begin[static_cast<std::size_t>(group) + 1];
+    const auto& [rows, weights, out, transpose_weights, row_begin, runs] = arguments;
+    for (std::int64_t number = 0; number < weights.dim(0) * runs; ++number) {
+      const std::int64_t begin = row_begin[static_cast<std::size_t>(number)];
+      const std::int64_t end = row_begin[static_cast<std::size_t>(number) + 1];
       multiply({.a = rows.rows(begin, end),
-                .b = matrix_of(weights, group),
+                .b = matrix_of(weights, number / runs),
                 .c = out.rows(begin, end),
                 .transpose_b = transpose_weights});
     }
@@ -75,10 +75,11 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Str
 void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& /*scratch*/,
                          Stream& stream) {
   stream.run([arguments] {
-    const auto& [d_out, rows, d_weights, beta, row_begin] = arguments;
+    const auto& [d_out, rows, d_weights, beta, row_begin, runs, run] = arguments;
     for (std::int64_t group = 0; group < d_weights.dim(0); ++group) {
-      const std::int64_t begin = row_begin[static_cast<std::size_t>(group)];
-      const std::int64_t end = row_begin[static_cast<std::size_t>(group) + 1];
+      const auto number = static_cast<std::size_t>(group * runs + run);
+      const std::int64_t begin = row_begin[number];
+      const std::int64_t end = row_begin[number + 1];
       multiply({.a = d_out.rows(begin, end),
                 .b = rows.rows(begin, end),
                 .c = matrix_of(d_weights, group),

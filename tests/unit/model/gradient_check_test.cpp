@@ -60,7 +60,7 @@ class WholeModel {
     begin();
     parameters().zero_gradients(on_.stream);
     model_.add_loss_and_gradient(batch_, context(), loss_, on_.work);
-    model_.routing().fold_layer_means_gradient(model_.eta().value, model_.eta(), on_.stream);
+    model_.routing().fold_layer_means_gradient(model_.eta(), on_.work);
     std::vector<std::vector<std::int32_t>> begins;
     std::vector<std::vector<std::int32_t>> experts;
     for (int layer = 0; layer < config_.moe_layers(); ++layer) {
