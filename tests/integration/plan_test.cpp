@@ -104,6 +104,10 @@ TEST(PlanAndRun, AgreeOnTheDemoOnTwoRanks) {
   expect_plan(Workplace(), 2, kDemo);
 }
 
+TEST(PlanAndRun, AgreeOnExactGradients) {
+  expect_plan(Workplace(), 2, kDemo + Words{"training.determinism=layout_invariant"});
+}
+
 TEST(PlanAndRun, AgreeOnManySmallExperts) {
   expect_plan(Workplace(), 4,
               {"model.positions=128", "model.layers=2", "model.hidden=256", "model.heads=4",

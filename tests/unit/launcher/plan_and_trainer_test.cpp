@@ -57,7 +57,8 @@ Measured measure_rank(const RunConfig& config, parallel::Communicator& inner, On
   model::Transformer model({.config = config.model,
                             .ep = *groups.ep,
                             .total_mass = config.total_mass(),
-                            .seed = config.training.seed},
+                            .seed = config.training.seed,
+                            .exact_gradients = exact_gradients(config)},
                            on.device, on.stream);
   budget::LocalBudgetLink link;
   training::Governor governor({.budget = config.total_budget(), .mode = config.budget.mode}, link);
@@ -146,6 +147,13 @@ TEST(PlanAndTrainer, AgreeOnReplicasOfExperts) {
   config.parallel.expert_parallel = 2;
 
   expect_plan(config, 4);
+}
+
+TEST(PlanAndTrainer, AgreeOnExactGradients) {
+  RunConfig config = small_run();
+  config.training.determinism = Determinism::layout_invariant;
+
+  expect_plan(config, 2);
 }
 
 TEST(PlanAndTrainer, AgreeOnAMostlyDenseModel) {

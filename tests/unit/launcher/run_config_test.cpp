@@ -51,6 +51,13 @@ TEST(RunConfig, RefusesASoftMassThatTheSimplexCannotSpread) {
               HasSubstr("model.router.total_mass"));
 }
 
+TEST(RunConfig, RefusesEqualBitsOnAnyLayoutOfAGpu) {
+  const std::string yaml = "training:\n  determinism: layout_invariant\n";
+
+  EXPECT_EQ(refusal(yaml), "");
+  EXPECT_THAT(refusal(yaml, {"runtime.backend=cuda"}), HasSubstr("run.yaml:2:3"));
+}
+
 TEST(RunConfig, RefusesExpertsThatRanksDoNotDivide) {
   const std::string message = refusal("model:\n  experts:\n    num_experts: 9\n", {}, /*world=*/2);
 

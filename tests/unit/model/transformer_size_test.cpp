@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "model/gradient_format.h"
 #include "model/transformer.h"
 #include "parallel/local/local_world.h"
 #include "tests/support/local_world.h"
@@ -26,7 +27,13 @@ struct Case {
   ModelConfig config = test::tiny_config();
   int exchange_chunks = 1;
   std::vector<std::int64_t> quota_L;
+  Determinism determinism = Determinism::repeatable;
 };
+
+std::optional<FixedPoint> exact_gradients(const Case& given) {
+  if (given.determinism == Determinism::repeatable) return std::nullopt;
+  return gradient_format(kSequences * kPositions, 1);
+}
 
 /// Runs a lane of one rank for real, and on paper with the rows that it had.
 std::pair<Peaks, Peaks> real_and_on_paper(const Case& given, parallel::Communicator& ep,
@@ -35,7 +42,8 @@ std::pair<Peaks, Peaks> real_and_on_paper(const Case& given, parallel::Communica
                      .ep = ep,
                      .total_mass = kTotalMass,
                      .seed = 7,
-                     .exchange_chunks = given.exchange_chunks},
+                     .exchange_chunks = given.exchange_chunks,
+                     .exact_gradients = exact_gradients(given)},
                     on.device, on.stream);
   const Batch batch = test::tiny_batch(on, given.config, kSequences, kPositions);
   const TensorView loss = on.upload<double>({0.0}, {1});
@@ -59,6 +67,7 @@ std::pair<Peaks, Peaks> real_and_on_paper(const Case& given, parallel::Communica
                 .expert_parallel = ep.size(),
                 .exchange_chunks = given.exchange_chunks,
                 .has_quota = !given.quota_L.empty(),
+                .determinism = given.determinism,
                 .rows_L = rows_L},
                work);
   return {{on.saved.peak().value - saved_before, on.scratch.peak().value},
@@ -140,6 +149,30 @@ TEST(TransformerSize, KnowsAModelWithoutDenseLayers) {
 TEST(TransformerSize, IsWhatALaneTakesOnEveryRank) {
   test::run_ranks(
       2, [&](parallel::Communicator& world, OnDevice& on) { expect_equal({}, world, on); });
+}
+
+TEST(TransformerSize, KnowsContributionsToExactGradients) {
+  for (const int vocabulary : {11, 400, 4000}) {
+    for (const int inner : {5, 64, 512}) {
+      SCOPED_TRACE(testing::Message() << "vocabulary " << vocabulary << ", inner " << inner);
+      Case given;
+      given.config.vocabulary = vocabulary;
+      given.config.experts.inner = inner;
+      given.determinism = Determinism::layout_invariant;
+
+      expect_equal_alone(given);
+      test::run_ranks(
+          2, [&](parallel::Communicator& world, OnDevice& on) { expect_equal(given, world, on); });
+    }
+  }
+}
+
+TEST(TransformerSize, KnowsContributionsOfAWideDenseModel) {
+  Case given;
+  given.config.dense_inner = 300;
+  given.determinism = Determinism::layout_invariant;
+
+  expect_equal_alone(given);
 }
 
 TEST(TransformerSize, IsNotFarFromExpertsInChunks) {

@@ -123,6 +123,11 @@ void the_plan_counts_rows(Communicator& communicator, OnDevice& /*device*/) {
   EXPECT_EQ(exchange.rows_received(), size * to_me);
   EXPECT_EQ(exchange.rows_sent_off_rank(), exchange.rows_sent() - to_me);
   EXPECT_THAT(exchange.cell_begin(), ElementsAre(0, size * (2 * me + 1), size * to_me));
+  std::vector<std::int64_t> run_begin;
+  for (int source = 0; source < size; ++source) run_begin.push_back(source * (2 * me + 1));
+  for (int source = 0; source <= size; ++source)
+    run_begin.push_back(size * (2 * me + 1) + source * (2 * me + 2));
+  EXPECT_THAT(exchange.run_begin(), ElementsAreArray(run_begin));
 }
 
 void a_plan_replaces_the_one_before(Communicator& communicator, OnDevice& /*device*/) {
