@@ -148,7 +148,7 @@ void StepCeiling::update() {
     optimizer_.sum_squares(square, work_.scratch, work_.compute);
     constexpr double kRate = 1e-6;
     optimizer_.update({.matrix = kRate, .vector = kRate, .router = kRate, .layer_means = kRate},
-                      1.0 / static_cast<double>(tokens_), work_.compute);
+                      1.0 / static_cast<double>(tokens_), work_.scratch, work_.compute);
   });
 }
 

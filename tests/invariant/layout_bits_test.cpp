@@ -114,7 +114,7 @@ TEST(LayoutBits, AContributionThatDoesNotFitSkipsTheStepOnEveryLayout) {
   launcher::RunConfig config = invariant_config();
   config.training.steps = 12;
   FixedPoint narrow = *launcher::exact_gradients(config);
-  narrow.limit = 16;
+  narrow.limit = 32;
 
   const Outcome alone = run_on({}, config, narrow);
 
