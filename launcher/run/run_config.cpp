@@ -8,10 +8,10 @@
 
 #include "budget/budget_limits.h"
 #include "experts/expert_placement.h"
-#include "model/gradient_format.h"
 #include "router/router.h"
 #include "runtime/config/check.h"
 #include "runtime/config/reader.h"
+#include "training/exact_gradients.h"
 
 namespace softmoe::launcher {
 
@@ -173,10 +173,7 @@ budget::RouterDefaults router_defaults(const RunConfig& config) {
 }
 
 std::optional<FixedPoint> exact_gradients(const RunConfig& config) {
-  const training::TrainingConfig& training = config.training;
-  if (training.determinism == Determinism::repeatable) return std::nullopt;
-  const std::int64_t lane_tokens = std::int64_t{training.lane_sequences} * config.model.positions;
-  return model::gradient_format(training.lanes * lane_tokens, training.lanes);
+  return training::exact_gradients(config.training, config.model.positions);
 }
 
 training::MetricsShape metrics_shape(const RunConfig& config) {

@@ -133,6 +133,14 @@ TEST(Allocation, AQuotaTakesNothing) {
   expect_no_allocation_on(2, plan, /*least_row_counts=*/2);
 }
 
+TEST(Allocation, ExactGradientsTakeNothing) {
+  RunPlan plan = small_plan();
+  plan.training.determinism = Determinism::layout_invariant;
+
+  expect_no_allocation_on(1, plan);
+  expect_no_allocation_on(2, plan);
+}
+
 TEST(Allocation, TokensThatRunNoExpertTakeNothing) {
   RunPlan plan = small_plan();
   plan.model.router.floor = 0;

@@ -31,9 +31,12 @@ std::optional<Place> first_element(SmallRun& run, const std::string& name) {
 }
 
 /// Trains, plants `value` into the tensor, takes it out after a step, and goes on.
-void expect_one_step_skipped(int num_ranks, const std::string& tensor, double value) {
+void expect_one_step_skipped(int num_ranks, const std::string& tensor, double value,
+                             Determinism determinism = Determinism::repeatable) {
+  RunPlan plan = small_plan();
+  plan.training.determinism = determinism;
   run_ranks(num_ranks, [&](parallel::Communicator& world, OnDevice& on) {
-    SmallRun run(small_plan(), world, on.work);
+    SmallRun run(plan, world, on.work);
     run.step();
     run.step();
     const std::optional<Place> place = first_element(run, tensor);
@@ -71,6 +74,14 @@ TEST(NotFinite, AnInfinityInAnExpertOfOneRankSkipsTheStepOnAll) {
 
 TEST(NotFinite, ANanInARouterSkipsTheStepOnAll) {
   expect_one_step_skipped(2, "layers.2.router.weight", std::numeric_limits<double>::quiet_NaN());
+}
+
+TEST(NotFinite, ExactGradientsSkipTheStepOnAllToo) {
+  constexpr auto kExact = Determinism::layout_invariant;
+  expect_one_step_skipped(1, "embedding", kInfinity, kExact);
+  expect_one_step_skipped(2, "layers.1.experts.7.down", kInfinity, kExact);
+  expect_one_step_skipped(2, "layers.2.router.weight", std::numeric_limits<double>::quiet_NaN(),
+                          kExact);
 }
 
 TEST(NotFinite, TheBudgetDoesNotFollowAStepThatWasSkipped) {

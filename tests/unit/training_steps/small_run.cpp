@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/base/philox.h"
+#include "training/exact_gradients.h"
 
 namespace softmoe::test {
 
@@ -67,7 +68,9 @@ SmallRun::SmallRun(RunPlan plan, parallel::Communicator& world, Workspace& work)
       model_({.config = plan_.model,
               .ep = *groups_.ep,
               .total_mass = plan_.set_points.budget,
-              .seed = plan_.training.seed},
+              .seed = plan_.training.seed,
+              .exact_gradients =
+                  training::exact_gradients(plan_.training, plan_.model.positions)},
              work.compute.device(), work.compute),
       governor_(set_points_of(plan_), link_),
       trainer_({.config = plan_.training,
