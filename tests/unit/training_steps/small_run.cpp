@@ -69,8 +69,7 @@ SmallRun::SmallRun(RunPlan plan, parallel::Communicator& world, Workspace& work)
               .ep = *groups_.ep,
               .total_mass = plan_.set_points.budget,
               .seed = plan_.training.seed,
-              .exact_gradients =
-                  training::exact_gradients(plan_.training, plan_.model.positions)},
+              .exact_gradients = training::exact_gradients(plan_.training, plan_.model.positions)},
              work.compute.device(), work.compute),
       governor_(set_points_of(plan_), link_),
       trainer_({.config = plan_.training,
