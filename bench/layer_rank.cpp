@@ -14,7 +14,7 @@ LayerRank::LayerRank(const launcher::RunConfig& config, const Tokens& tokens,
     : config_(config),
       work_(work),
       placement_(config.model.experts.num_experts, ep.size()),
-      layer_(config.model.router, placement_, ep, config.parallel.exchange_chunks),
+      layer_(config.model.router, placement_, ep, {.chunks = config.parallel.exchange_chunks}),
       weights_(make_weights(placement_.experts_per_rank(), placement_.first_on(ep.rank()).value)),
       tokens_(tokens) {
   const std::int64_t hidden = config.model.hidden;

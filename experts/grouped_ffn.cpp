@@ -48,9 +48,8 @@ GroupedFfnRows GroupedFfnRows::part(std::int64_t begin, std::int64_t end,
           .runs = runs};
 }
 
-void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, TensorView y_MH,
-                 Workspace& work) {
-  const ArenaScope scope(work.scratch);
+void grouped_ffn_inner(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,
+                       Workspace& work) {
   ops::grouped_gemm({.rows = rows.x_MH,
                      .weights = weights.gate_up_e2FH.value,
                      .out = rows.h_M2F,
@@ -58,6 +57,12 @@ void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, T
                      .row_begin = rows.row_begin_e1,
                      .runs = rows.runs},
                     work.scratch, work.compute);
+}
+
+void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, TensorView y_MH,
+                 Workspace& work) {
+  const ArenaScope scope(work.scratch);
+  grouped_ffn_inner(weights, rows, work);
   const TensorView a_MF = activate(rows, work);
   ops::grouped_gemm({.rows = a_MF,
                      .weights = weights.down_eHF.value,

@@ -41,6 +41,10 @@ struct GroupedFfnRows {
 void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, TensorView y_MH,
                  Workspace& work);
 
+/// h of grouped_ffn() alone: what backward reads, where it was not kept.
+void grouped_ffn_inner(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,
+                       Workspace& work);
+
 /// Adds the weights' gradients; writes d_x_MH and d_gate_M [M]. The activation is recomputed from
 /// h.
 void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,

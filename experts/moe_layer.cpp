@@ -24,13 +24,14 @@ ConstTensorView for_router(ConstTensorView rows, Workspace& work) {
 }  // namespace
 
 MoeLayer::MoeLayer(const router::RouterConfig& config, const ExpertPlacement& placement,
-                   parallel::Communicator& ep, int exchange_chunks, Determinism determinism)
+                   parallel::Communicator& ep, const Receiving& receiving)
     : config_(&config),
       placement_(placement),
-      runs_(determinism == Determinism::layout_invariant ? ep.size() : 1),
+      runs_(receiving.determinism == Determinism::layout_invariant ? ep.size() : 1),
       counts_(ep),
       exchange_(ep, placement.experts_per_rank()),
-      chunks_(placement.experts_per_rank(), exchange_chunks, runs_),
+      chunks_(placement.experts_per_rank(), receiving.chunks, runs_),
+      receiving_(receiving),
       arrived_(static_cast<std::size_t>(chunks_.size())),
       done_(static_cast<std::size_t>(chunks_.size())) {
   require(placement.num_ranks() == ep.size(), "the placement is for another number of ranks");
@@ -64,35 +65,62 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
     join(work.compute, work.exchange);
     counts_.start(plan_.count_E, work.scratch, work.exchange);
   }
-  TensorView sent_NH;
-  TensorView sent_gate_N;
+  Sent sent;
   {
     const PhaseScope phase(work.progress, Phase::pack, layer);
     order_rows(work);
-    sent_NH = pack(x_TH, order_.token_at, work);
-    sent_gate_N = pack(plan_.gate_N.reshaped({plan_.row_capacity, 1}), order_.row_at, work);
+    sent = pack_sent(work);
   }
   {
     const PhaseScope phase(work.progress, Phase::counts, layer);
-    exchange_.plan(counts_.wait());
-    chunks_.plan(row_begin());
+    count_PE_ = counts_.wait();
+    plan_waves();
   }
   const std::int64_t num_sent = exchange_.rows_sent();
+  sent = {.x_NH = sent.x_NH.rows(0, num_sent), .gate_N1 = sent.gate_N1.rows(0, num_sent)};
+  // The rows come back into the buffer that they left from. Each chunk of each wave overwrites
+  // there only what it sent itself.
+  const TensorView returned_NH = sent.x_NH;
+  for (std::int64_t wave = 0; wave < waves_; ++wave) {
+    if (wave > 0) enter_wave(wave, work);
+    forward_wave(weights, sent, returned_NH, work);
+  }
+  combine(returned_NH, y_TH, work);
+}
+
+void MoeLayer::plan_waves() {
+  const int ranks = placement_.num_ranks();
+  waves_ = parallel::waves_needed(count_PE_, ranks, receiving_.max_rows);
+  exchange_.plan(count_PE_, {.index = 0, .count = waves_});
+  chunks_.plan(row_begin());
+}
+
+void MoeLayer::enter_wave(std::int64_t wave, Workspace& work) {
+  if (waves_ == 1) return;
+  // Work of the wave before reads on the host where its rows begin, and has to be done with it.
+  work.compute.synchronize();
+  exchange_.plan(count_PE_, {.index = wave, .count = waves_});
+  chunks_.plan(row_begin());
+}
+
+void MoeLayer::push_rows(const MoeWeights& weights, Arena& memory) {
   const std::int64_t num_received = exchange_.rows_received();
-  const std::int64_t hidden = x_TH.dim(1);
-  const ReceivedRows received = push_received(x_TH.dtype(), num_received, hidden,
-                                              weights.ffn.gate_up_e2FH.value.dim(1), work.saved);
+  const ReceivedRows received = push_received(x_TH_.dtype(), num_received, x_TH_.dim(1),
+                                              weights.ffn.gate_up_e2FH.value.dim(1), memory);
+  received_ = received;
   rows_ = {.x_MH = received.x_MH,
            .gate_M = received.gate_M1.reshaped({num_received}),
            .h_M2F = received.h_M2F,
            .row_begin_e1 = row_begin(),
            .runs = runs_};
-  const TensorView y_MH = work.scratch.push(x_TH.dtype(), {num_received, hidden});
-  // The rows come back into the buffer that they left from. Each chunk overwrites there only what
-  // it sent itself.
-  const TensorView returned_NH = sent_NH.rows(0, num_sent);
-  const Journey out[] = {{sent_NH.rows(0, num_sent), received.x_MH},
-                         {sent_gate_N.rows(0, num_sent), received.gate_M1}};
+}
+
+void MoeLayer::forward_wave(const MoeWeights& weights, const Sent& sent, TensorView returned_NH,
+                            Workspace& work) {
+  const ArenaScope scope(work.scratch);
+  push_rows(weights, keeps_rows() ? work.saved : work.scratch);
+  const TensorView y_MH = work.scratch.push(rows_.x_MH.dtype(), rows_.x_MH.shape());
+  const Journey out[] = {{sent.x_NH, received_.x_MH}, {sent.gate_N1, received_.gate_M1}};
   const Journey back[] = {{y_MH, returned_NH}};
   run_chunks(
       out,
@@ -102,46 +130,65 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
                     y_MH.rows(chunk.row_begin, chunk.row_end), work);
       },
       back, work);
-  combine(returned_NH, y_TH, work);
 }
 
 void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
                         TensorView d_k, Workspace& work) {
   const ArenaScope scope(work.scratch);
   const std::int64_t num_sent = exchange_.rows_sent();
-  const std::int64_t num_received = exchange_.rows_received();
-  const std::int64_t hidden = d_y_TH.dim(1);
-  const DType dtype = d_y_TH.dtype();
-  const DType gates = plan_.gate_N.dtype();
-
-  TensorView d_sent_NH;
+  SentGradients gradients;
+  Sent again;
   {
     const PhaseScope phase(work.progress, Phase::pack, layer());
-    d_sent_NH = pack(d_y_TH, order_.token_at, work).rows(0, num_sent);
+    gradients.d_sent_NH = pack(d_y_TH, order_.token_at, work).rows(0, num_sent);
+    gradients.d_placed_gate_N1 = work.scratch.push(plan_.gate_N.dtype(), {num_sent, 1});
+    if (!keeps_rows()) {
+      again = pack_sent(work);
+      again = {.x_NH = again.x_NH.rows(0, num_sent), .gate_N1 = again.gate_N1.rows(0, num_sent)};
+    }
   }
-  const ReturnedGradients gradients =
-      push_gradients(dtype, num_sent, num_received, hidden, work.scratch);
-  const Journey out[] = {{d_sent_NH, gradients.d_rows_MH}};
-  const Journey back[] = {{gradients.d_x_MH, d_sent_NH},
-                          {gradients.d_gate_M1, gradients.d_placed_gate_N1}};
+  for (std::int64_t wave = 0; wave < waves_; ++wave) {
+    enter_wave(wave, work);
+    backward_wave(weights, again, gradients, work);
+  }
+  combine(gradients.d_sent_NH, d_x_TH, work);
+  add_route_gradients(weights, gradients.d_placed_gate_N1, d_x_TH, d_k, work);
+}
+
+void MoeLayer::backward_wave(const MoeWeights& weights, const Sent& again,
+                             const SentGradients& gradients, Workspace& work) {
+  const ArenaScope scope(work.scratch);
+  if (!keeps_rows()) push_rows(weights, work.scratch);
+  const ReturnedGradients returned = push_gradients(rows_.x_MH.dtype(), exchange_.rows_received(),
+                                                    rows_.x_MH.dim(1), work.scratch);
+  const Journey out[] = {{gradients.d_sent_NH, returned.d_rows_MH},
+                         {again.x_NH, received_.x_MH},
+                         {again.gate_N1, received_.gate_M1}};
+  const Journey back[] = {{returned.d_x_MH, gradients.d_sent_NH},
+                          {returned.d_gate_M1, gradients.d_placed_gate_N1}};
   run_chunks(
-      out,
+      std::span(out).first(keeps_rows() ? 1 : 3),
       [&](const ExpertChunk& chunk) {
         const std::int64_t begin = chunk.row_begin;
         const std::int64_t end = chunk.row_end;
-        grouped_ffn_backward(weights.ffn.experts(chunk.experts.begin, chunk.experts.end),
-                             rows_.part(begin, end, chunk.row_begin_of_each),
-                             gradients.d_rows_MH.rows(begin, end),
-                             gradients.d_x_MH.rows(begin, end),
-                             gradients.d_gate_M1.rows(begin, end).reshaped({end - begin}), work);
+        const GroupedFfnWeights experts =
+            weights.ffn.experts(chunk.experts.begin, chunk.experts.end);
+        const GroupedFfnRows rows = rows_.part(begin, end, chunk.row_begin_of_each);
+        if (!keeps_rows()) grouped_ffn_inner(experts, rows, work);
+        grouped_ffn_backward(experts, rows, returned.d_rows_MH.rows(begin, end),
+                             returned.d_x_MH.rows(begin, end),
+                             returned.d_gate_M1.rows(begin, end).reshaped({end - begin}), work);
       },
       back, work);
-  combine(d_sent_NH, d_x_TH, work);
+}
 
+void MoeLayer::add_route_gradients(const MoeWeights& weights, ConstTensorView d_placed_gate_N1,
+                                   TensorView d_x_TH, TensorView d_k, Workspace& work) const {
   const PhaseScope phase(work.progress, Phase::router, layer());
+  const DType gates = plan_.gate_N.dtype();
+  const std::int64_t num_sent = d_placed_gate_N1.dim(0);
   const TensorView d_gate_N = work.scratch.push(gates, {num_sent, 1});
-  ops::gather_rows(gradients.d_placed_gate_N1, order_.place_of.part(0, num_sent), d_gate_N,
-                   work.compute);
+  ops::gather_rows(d_placed_gate_N1, order_.place_of.part(0, num_sent), d_gate_N, work.compute);
   const TensorView d_logits_TE = work.scratch.push(gates, arguments_.logits_TE.shape());
   ops::accumulate(weights.gain_1, work, [&](TensorView d_gain, double beta) {
     if (beta == 0) ops::fill_zero(d_gain, work.compute);
@@ -155,6 +202,14 @@ void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, Tenso
                            work);
   });
   add_router_gradients(weights, d_logits_TE, d_x_TH, work);
+}
+
+MoeTraffic MoeLayer::traffic() const {
+  return {.rows_sent = exchange_.rows_sent(),
+          .rows_received = exchange_.rows_received_in_all(),
+          .rows_sent_off_rank = exchange_.rows_sent_off_rank(),
+          .rows_again_off_rank = keeps_rows() ? 0 : exchange_.rows_sent_off_rank(),
+          .waves = waves_};
 }
 
 void MoeLayer::add_router_gradients(const MoeWeights& weights, ConstTensorView d_logits_TE,
@@ -196,6 +251,11 @@ TensorView MoeLayer::pack(ConstTensorView table, View<std::int32_t> source, Work
                   .packed = packed},
                  work.compute);
   return packed;
+}
+
+MoeLayer::Sent MoeLayer::pack_sent(Workspace& work) const {
+  return {.x_NH = pack(x_TH_, order_.token_at, work),
+          .gate_N1 = pack(plan_.gate_N.reshaped({plan_.row_capacity, 1}), order_.row_at, work)};
 }
 
 template <class Run>

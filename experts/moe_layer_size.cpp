@@ -37,7 +37,22 @@ std::int64_t experts_of_chunk(const MoeLayerSize& layer) {
 void push_activation(const MoeLayerSize& layer, const LayerRows& rows, ArenaMeasure& scratch) {
   const int here = layer.num_experts / layer.expert_parallel;
   const std::int64_t chunks = std::clamp(layer.exchange_chunks, 1, here);
-  scratch.push(layer.dtype, {(rows.rows_received + chunks - 1) / chunks, layer.inner});
+  scratch.push(layer.dtype, {(rows.rows_at_once() + chunks - 1) / chunks, layer.inner});
+}
+
+bool keeps_rows(const MoeLayerSize& layer, const LayerRows& rows) {
+  return layer.keep == Keep::rows && rows.waves == 1;
+}
+
+void push_sent(const MoeLayerSize& layer, const LayerRows& rows, ArenaMeasure& scratch) {
+  push_packed(layer, rows, layer.dtype, layer.hidden, scratch);
+  push_packed(layer, rows, compute_type_of(layer.dtype), 1, scratch);
+}
+
+/// Rows received, and the inner rows.
+void push_rows(const MoeLayerSize& layer, const LayerRows& rows, ArenaMeasure& memory) {
+  [[maybe_unused]] const ReceivedRows received =
+      push_received(layer.dtype, rows.rows_at_once(), layer.hidden, 2 * layer.inner, memory);
 }
 
 /// grouped_ffn_backward() of one chunk.
@@ -73,11 +88,9 @@ void measure_forward(const MoeLayerSize& layer, const LayerRows& rows, Workspace
   measure_route(layer, rows, work);
   work.scratch.push(DType::i32, {layer.expert_parallel, layer.num_experts}, 1.0, Purpose::exchange);
   [[maybe_unused]] const RowOrder order = push_order(row_capacity(layer, rows), work.saved);
-  push_packed(layer, rows, layer.dtype, layer.hidden, work.scratch);
-  push_packed(layer, rows, compute_type_of(layer.dtype), 1, work.scratch);
-  [[maybe_unused]] const ReceivedRows received =
-      push_received(layer.dtype, rows.rows_received, layer.hidden, 2 * layer.inner, work.saved);
-  work.scratch.push(layer.dtype, {rows.rows_received, layer.hidden}, 1.0, Purpose::exchange);
+  push_sent(layer, rows, work.scratch);
+  push_rows(layer, rows, keeps_rows(layer, rows) ? work.saved : work.scratch);
+  work.scratch.push(layer.dtype, {rows.rows_at_once(), layer.hidden}, 1.0, Purpose::exchange);
   push_activation(layer, rows, work.scratch);
 }
 
@@ -85,12 +98,18 @@ void measure_backward(const MoeLayerSize& layer, const LayerRows& rows, Workspac
   const MeasureScope scope(work.scratch);
   const DType scores = compute_type_of(layer.dtype);
   push_packed(layer, rows, layer.dtype, layer.hidden, work.scratch);
-  // All four travel, or are what came of rows that did.
-  work.scratch.set_purpose(Purpose::exchange);
-  [[maybe_unused]] const ReturnedGradients gradients =
-      push_gradients(layer.dtype, rows.rows_sent, rows.rows_received, layer.hidden, work.scratch);
-  work.scratch.set_purpose(Purpose::work);
-  measure_experts_backward(layer, rows, work.scratch);
+  work.scratch.push(scores, {rows.rows_sent, 1}, 1.0, Purpose::exchange);
+  if (!keeps_rows(layer, rows)) push_sent(layer, rows, work.scratch);
+  {
+    const MeasureScope wave(work.scratch);
+    if (!keeps_rows(layer, rows)) push_rows(layer, rows, work.scratch);
+    // All three travel, or are what came of rows that did.
+    work.scratch.set_purpose(Purpose::exchange);
+    [[maybe_unused]] const ReturnedGradients gradients =
+        push_gradients(layer.dtype, rows.rows_at_once(), layer.hidden, work.scratch);
+    work.scratch.set_purpose(Purpose::work);
+    measure_experts_backward(layer, rows, work.scratch);
+  }
   work.scratch.push(scores, {rows.rows_sent, 1});
   work.scratch.push(scores, {layer.tokens, layer.num_experts});
   ops::measure_contribution(layer.determinism, scores, {layer.num_experts, layer.hidden},

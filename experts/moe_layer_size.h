@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "experts/moe_memory.h"
 #include "router/router_config.h"
 #include "runtime/base/determinism.h"
 #include "runtime/device/arena_measure.h"
@@ -16,18 +17,23 @@ struct LayerRows {
   double k = 1;                    ///< soft mass of the layer: it bounds the experts of a token
   std::int64_t rows_sent = 0;      ///< N
   std::int64_t rows_received = 0;  ///< M
+  std::int64_t waves = 1;          ///< that they come in
+
+  /// The most that a wave brings.
+  [[nodiscard]] std::int64_t rows_at_once() const { return (rows_received + waves - 1) / waves; }
 };
 
 /// One layer on one rank.
 struct MoeLayerSize {
   const router::RouterConfig& router;
-  std::int64_t tokens = 0;  ///< T of a lane
-  std::int64_t hidden = 0;  ///< H
-  std::int64_t inner = 0;   ///< F
-  int num_experts = 1;      ///< E
-  int expert_parallel = 1;  ///< P
-  int exchange_chunks = 1;  ///< as the layer takes it
-  bool has_quota = false;   ///< budget mode quota
+  std::int64_t tokens = 0;   ///< T of a lane
+  std::int64_t hidden = 0;   ///< H
+  std::int64_t inner = 0;    ///< F
+  int num_experts = 1;       ///< E
+  int expert_parallel = 1;   ///< P
+  int exchange_chunks = 1;   ///< as the layer takes it
+  Keep keep = Keep::rows;    ///< likewise
+  bool has_quota = false;    ///< budget mode quota
   Determinism determinism = Determinism::repeatable;
   DType dtype = DType::f32;  ///< of rows and weights
 };

@@ -10,6 +10,12 @@
 
 namespace softmoe::experts {
 
+/// What forward leaves for backward.
+enum class Keep : std::uint8_t {
+  rows,  ///< the rows received and their inner rows
+  plan,  ///< the route plan alone: backward dispatches the rows again
+};
+
 /// The order in which rows travel: by expert, and within an expert by token. [room for rows]
 struct RowOrder {
   View<std::int32_t> row_at;    ///< place in the send buffer -> row of the plan
@@ -44,18 +50,14 @@ struct ReturnedGradients {
   TensorView d_rows_MH;
   TensorView d_x_MH;
   TensorView d_gate_M1;
-  TensorView d_placed_gate_N1;
 };
 
 template <class Memory>
-[[nodiscard]] ReturnedGradients push_gradients(DType dtype, std::int64_t sent,
-                                               std::int64_t received, std::int64_t hidden,
-                                               Memory& scratch) {
-  const DType gates = compute_type_of(dtype);
+[[nodiscard]] ReturnedGradients push_gradients(DType dtype, std::int64_t received,
+                                               std::int64_t hidden, Memory& scratch) {
   return {.d_rows_MH = scratch.push(dtype, {received, hidden}),
           .d_x_MH = scratch.push(dtype, {received, hidden}),
-          .d_gate_M1 = scratch.push(gates, {received, 1}),
-          .d_placed_gate_N1 = scratch.push(gates, {sent, 1})};
+          .d_gate_M1 = scratch.push(compute_type_of(dtype), {received, 1})};
 }
 
 }  // namespace softmoe::experts

@@ -9,7 +9,8 @@ RowTraffic row_traffic(int hidden, DType dtype) {
   return {.dispatch_forward = row + gate,
           .combine_forward = row,
           .combine_backward = row,
-          .dispatch_backward = row + gate};
+          .dispatch_backward = row + gate,
+          .dispatch_again = row + gate};
 }
 
 }  // namespace softmoe::experts

@@ -17,6 +17,10 @@ struct RowTraffic {
   std::int64_t combine_backward = 0;   ///< d_y, to the expert
   std::int64_t dispatch_backward = 0;  ///< d_x and the gate's gradient, back
 
+  /// x and gate once more in backward, where forward kept the plan alone: recomputation, waves.
+  std::int64_t dispatch_again = 0;
+
+  /// Without that.
   [[nodiscard]] std::int64_t total() const {
     return dispatch_forward + combine_forward + combine_backward + dispatch_backward;
   }

@@ -7,11 +7,20 @@ namespace softmoe::model {
 
 void FeedForward::forward(ConstTensorView x_TH, TensorView y_TH, Workspace& work) {
   const PhaseScope phase(work.progress, Phase::feed_forward, layer_);
+  project(x_TH, work);
   const ArenaScope scope(work.scratch);
+  linear(weights_.down, activate(work), y_TH, /*beta=*/1.0, work.compute);
+}
+
+void FeedForward::recompute(ConstTensorView x_TH, Workspace& work) {
+  const PhaseScope phase(work.progress, Phase::feed_forward, layer_);
+  project(x_TH, work);
+}
+
+void FeedForward::project(ConstTensorView x_TH, Workspace& work) {
   x_TH_ = x_TH;
   h_T2F_ = work.saved.push(x_TH.dtype(), {x_TH.dim(0), weights_.gate_up.value.dim(0)});
   linear(weights_.gate_up, x_TH, h_T2F_, /*beta=*/0.0, work.compute);
-  linear(weights_.down, activate(work), y_TH, /*beta=*/1.0, work.compute);
 }
 
 void FeedForward::backward(ConstTensorView d_y_TH, TensorView d_x_TH, double beta,

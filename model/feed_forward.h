@@ -19,10 +19,13 @@ class FeedForward {
 
   /// y_TH += W_down (silu(h1) * h3), [h1 | h3] = x W_gate_up^T. `x_TH` must stay until backward.
   void forward(ConstTensorView x_TH, TensorView y_TH, Workspace& work);
+  /// Of forward what backward reads: the inner activation, on work.saved.
+  void recompute(ConstTensorView x_TH, Workspace& work);
   /// d_x_TH = beta * d_x_TH + the gradient of x.
   void backward(ConstTensorView d_y_TH, TensorView d_x_TH, double beta, Workspace& work);
 
  private:
+  void project(ConstTensorView x_TH, Workspace& work);
   [[nodiscard]] TensorView activate(Workspace& work) const;
 
   int layer_;

@@ -12,6 +12,15 @@ experts::ExpertPlacement placement_of(const Transformer::Options& options) {
   return {options.config.experts.num_experts, options.ep.size()};
 }
 
+experts::Receiving receiving_of(const Transformer::Options& options) {
+  const bool recomputes = options.recompute == Recompute::block;
+  return {.chunks = options.exchange_chunks,
+          .max_rows = options.max_received_rows,
+          .keep = recomputes ? experts::Keep::plan : experts::Keep::rows,
+          .determinism = options.exact_gradients ? Determinism::layout_invariant
+                                                 : Determinism::repeatable};
+}
+
 }  // namespace
 
 Transformer::Transformer(const Options& options, Device& device, Stream& stream)
@@ -46,10 +55,9 @@ void Transformer::build_block(int layer, const Options& options) {
                                               .down_eHF = parameters_[*ids.expert_down]}};
     moe = std::make_unique<experts::MoeLayer>(
         config_->router, experts::ExpertPlacement(config_->experts.num_experts, options.ep.size()),
-        options.ep, options.exchange_chunks,
-        options.exact_gradients ? Determinism::layout_invariant : Determinism::repeatable);
+        options.ep, receiving_of(options));
   }
-  blocks_.emplace_back(*config_, layer, weights, std::move(moe));
+  blocks_.emplace_back(*config_, layer, weights, std::move(moe), options.recompute);
 }
 
 void Transformer::add_loss(const Batch& batch, const StepContext& context, TensorView loss_sum,

@@ -36,8 +36,10 @@ class Transformer {
     parallel::Communicator& ep;  ///< outlives the model
     double total_mass = 0;       ///< K
     DType dtype = DType::f32;
-    std::uint64_t seed = 0;   ///< of the initial values
-    int exchange_chunks = 1;  ///< as MoeLayer takes it
+    std::uint64_t seed = 0;              ///< of the initial values
+    int exchange_chunks = 1;             ///< experts::Receiving::chunks
+    std::int64_t max_received_rows = 0;  ///< experts::Receiving::max_rows
+    Recompute recompute = Recompute::none;
     /// Set: gradients are exact sums in this format, and what a lane contributes depends on the
     /// lane alone, so that all is the same on any layout of ranks. f32 and f64 on the processor.
     std::optional<FixedPoint> exact_gradients = std::nullopt;

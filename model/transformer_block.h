@@ -8,6 +8,7 @@
 #include "experts/moe_layer.h"
 #include "model/attention_block.h"
 #include "model/feed_forward.h"
+#include "model/recompute.h"
 
 namespace softmoe::model {
 
@@ -29,11 +30,12 @@ struct BlockRouting {
 /// Attention, then experts (or a plain feed-forward), each behind a norm and around a residual.
 class TransformerBlock {
  public:
-  /// @param moe  null in a dense layer
+  /// @param moe  null in a dense layer; if the block recomputes, it keeps the plan alone
   TransformerBlock(const ModelConfig& config, int layer, const BlockWeights& weights,
-                   std::unique_ptr<experts::MoeLayer> moe);
+                   std::unique_ptr<experts::MoeLayer> moe, Recompute recompute);
 
-  /// The block's output, on work.saved. `x_TH` must stay until backward.
+  /// The block's output, on work.saved with all that backward reads; if the block recomputes, with
+  /// the route plan alone. `x_TH` must stay until backward.
   /// @param cache  the cached sequences that the batch continues, or null
   [[nodiscard]] TensorView forward(const Batch& batch, ConstTensorView x_TH,
                                    const BlockRouting& routing, KvCache* cache, Workspace& work);
@@ -45,12 +47,21 @@ class TransformerBlock {
   [[nodiscard]] const experts::MoeLayer* moe() const { return moe_.get(); }
 
  private:
-  int layer_;
+  /// `work` whose saved activations outlive the pass, or go with its scratch.
+  [[nodiscard]] Workspace of_activations(Workspace& work) const;
+  /// The norm behind attention, by ops and inputs that are the same each time.
+  [[nodiscard]] TensorView attend(const Batch& batch, KvCache* cache, TensorView middle_TH,
+                                  Workspace& work);
+  /// Computes again what forward dropped, on work.scratch.
+  void run_again(const Batch& batch, Workspace& work);
+
   BlockWeights weights_;
+  Recompute recompute_;
   AttentionBlock attention_;
   Norm ffn_norm_;
   std::optional<FeedForward> feed_forward_;
   std::unique_ptr<experts::MoeLayer> moe_;
+  ConstTensorView x_TH_;  ///< input of the last forward
 };
 
 }  // namespace softmoe::model

@@ -20,6 +20,7 @@ class LaneWalk {
         shape_TH_{tokens_, config.hidden},
         saved_(work.saved),
         scratch_(work.scratch),
+        activations_(lane.recompute == Recompute::block ? work.scratch : work.saved),
         work_(work) {}
 
   void run() {
@@ -35,22 +36,30 @@ class LaneWalk {
 
  private:
   void forward(int layer) {
+    const MeasureScope scope(scratch_);
     saved_.push(lane_.dtype, shape_TH_);
-    norm();
-    [[maybe_unused]] const AttentionSaved attention =
-        push_attention(config_, lane_.dtype, tokens_, saved_);
-    attention_tiles(1);
-    norm();
-    saved_.push(lane_.dtype, shape_TH_);
+    attend();
     if (is_moe(layer)) experts::measure_forward(moe(), rows(layer), work_);
     if (inner(layer) == 0) return;
-    saved_.push(lane_.dtype, {tokens_, 2 * inner(layer)});
+    push_inner(layer);
     activation(layer);
   }
 
+  /// Up to the norm behind attention.
+  void attend() {
+    activations_.push(lane_.dtype, shape_TH_);
+    norm(activations_);
+    [[maybe_unused]] const AttentionSaved attention =
+        push_attention(config_, lane_.dtype, tokens_, activations_);
+    attention_tiles(1);
+    norm(activations_);
+  }
+
+  void push_inner(int layer) { activations_.push(lane_.dtype, {tokens_, 2 * inner(layer)}); }
+
   void loss() {
     const MeasureScope scope(scratch_);
-    norm();
+    norm(saved_);
     scratch_.push(lane_.dtype, shape_TH_);
     // The table's contribution stands while chunks of logits come and go.
     const bool is_exact = lane_.determinism == Determinism::layout_invariant;
@@ -62,6 +71,10 @@ class LaneWalk {
 
   void backward(int layer) {
     const MeasureScope scope(scratch_);
+    if (lane_.recompute == Recompute::block) {
+      attend();
+      if (inner(layer) > 0) push_inner(layer);
+    }
     scratch_.push(lane_.dtype, shape_TH_);
     if (inner(layer) > 0) feed_forward_backward(layer);
     if (is_moe(layer)) experts::measure_backward(moe(), rows(layer), work_);
@@ -75,8 +88,8 @@ class LaneWalk {
     contribution({config_.hidden});
   }
 
-  void norm() {
-    [[maybe_unused]] const NormOutput output = push_norm(lane_.dtype, shape_TH_, saved_);
+  void norm(ArenaMeasure& memory) {
+    [[maybe_unused]] const NormOutput output = push_norm(lane_.dtype, shape_TH_, memory);
   }
 
   void feed_forward_backward(int layer) {
@@ -118,6 +131,7 @@ class LaneWalk {
             .num_experts = config_.experts.num_experts,
             .expert_parallel = lane_.expert_parallel,
             .exchange_chunks = lane_.exchange_chunks,
+            .keep = lane_.recompute == Recompute::block ? experts::Keep::plan : experts::Keep::rows,
             .has_quota = lane_.has_quota,
             .determinism = lane_.determinism,
             .dtype = lane_.dtype};
@@ -129,6 +143,7 @@ class LaneWalk {
   Shape shape_TH_;
   ArenaMeasure& saved_;
   ArenaMeasure& scratch_;
+  ArenaMeasure& activations_;  ///< of blocks: kept, or gone with the pass
   WorkspaceMeasure& work_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "experts/moe_layer_size.h"
 #include "model/model_config.h"
+#include "model/recompute.h"
 
 namespace softmoe::model {
 
@@ -17,6 +18,7 @@ struct LaneSize {
   std::int64_t positions = 0;
   int expert_parallel = 1;
   int exchange_chunks = 1;
+  Recompute recompute = Recompute::none;
   bool has_quota = false;
   Determinism determinism = Determinism::repeatable;
   DType dtype = DType::f32;

@@ -57,84 +57,27 @@ std::span<const std::int32_t> CountGather::wait() {
 RowExchange::RowExchange(Communicator& communicator, int cells_per_rank)
     : communicator_(&communicator),
       cells_per_rank_(cells_per_rank),
-      cell_begin_(static_cast<std::size_t>(cells_per_rank) + 1) {
-  require(cells_per_rank >= 0, "a rank has a negative number of cells");
+      plan_(communicator.rank(), communicator.size(), cells_per_rank) {
   const auto most_blocks =
       static_cast<std::size_t>(communicator.size()) * static_cast<std::size_t>(cells_per_rank);
-  run_begin_.resize(most_blocks + 1);
-  to_.reserve(most_blocks);
-  from_.reserve(most_blocks);
   sends_.reserve(most_blocks);
   receives_.reserve(most_blocks);
 }
 
-void RowExchange::plan(std::span<const std::int32_t> count_PC) {
-  const int size = communicator_->size();
-  const int me = communicator_->rank().value;
-  const std::int64_t num_cells = static_cast<std::int64_t>(size) * cells_per_rank_;
-  if (std::ssize(count_PC) != size * num_cells) {
-    throw InvalidArgument(
-        fmt::format("row exchange: {} counts for {} ranks with {} cells in all, expected {}",
-                    count_PC.size(), size, num_cells, size * num_cells));
-  }
-  for (std::size_t i = 0; i < count_PC.size(); ++i) {
-    if (count_PC[i] < 0) {
-      throw InvalidArgument(fmt::format("row exchange: rank {} has {} rows for cell {}",
-                                        static_cast<std::int64_t>(i) / num_cells, count_PC[i],
-                                        static_cast<std::int64_t>(i) % num_cells));
-    }
-  }
-  const auto count = [&](int source, std::int64_t cell) {
-    return count_PC[static_cast<std::size_t>(source * num_cells + cell)];
-  };
-
-  to_.clear();
-  rows_sent_ = 0;
-  rows_sent_off_rank_ = 0;
-  for (std::int64_t cell = 0; cell < num_cells; ++cell) {
-    const std::int64_t num_rows = count(me, cell);
-    if (num_rows == 0) continue;
-    const Rank peer(static_cast<int>(cell / cells_per_rank_));
-    to_.push_back({.peer = peer,
-                   .cell = static_cast<int>(cell % cells_per_rank_),
-                   .first_row = rows_sent_,
-                   .num_rows = num_rows});
-    rows_sent_ += num_rows;
-    if (peer.value != me) rows_sent_off_rank_ += num_rows;
-  }
-
-  // Listed by cell, so each source's blocks stand in the order in which it sends them.
-  from_.clear();
-  rows_received_ = 0;
-  for (int local = 0; local < cells_per_rank_; ++local) {
-    cell_begin_[static_cast<std::size_t>(local)] = rows_received_;
-    for (int source = 0; source < size; ++source) {
-      const std::int64_t num_rows = count(source, std::int64_t{me} * cells_per_rank_ + local);
-      run_begin_[static_cast<std::size_t>(local * size + source)] = rows_received_;
-      if (num_rows == 0) continue;
-      from_.push_back(
-          {.peer = Rank(source), .cell = local, .first_row = rows_received_, .num_rows = num_rows});
-      rows_received_ += num_rows;
-    }
-  }
-  cell_begin_.back() = rows_received_;
-  run_begin_.back() = rows_received_;
-}
-
 void RowExchange::forward(ConstTensorView sent, TensorView received, CellRange cells,
                           Stream& stream) {
-  check_rows(sent, rows_sent_, "sending");
-  check_rows(received, rows_received_, "receiving");
+  check_rows(sent, rows_sent(), "sending");
+  check_rows(received, rows_received(), "receiving");
   check_equal_rows(sent, received);
-  move({sent, to_}, {received, from_}, cells, stream);
+  move({sent, plan_.to()}, {received, plan_.from()}, cells, stream);
 }
 
 void RowExchange::reverse(ConstTensorView received, TensorView sent, CellRange cells,
                           Stream& stream) {
-  check_rows(sent, rows_sent_, "sending");
-  check_rows(received, rows_received_, "receiving");
+  check_rows(sent, rows_sent(), "sending");
+  check_rows(received, rows_received(), "receiving");
   check_equal_rows(sent, received);
-  move({received, from_}, {sent, to_}, cells, stream);
+  move({received, plan_.from()}, {sent, plan_.to()}, cells, stream);
 }
 
 void RowExchange::move(const Side<ConstTensorView>& source, const Side<TensorView>& target,
@@ -143,16 +86,16 @@ void RowExchange::move(const Side<ConstTensorView>& source, const Side<TensorVie
     throw InvalidArgument(fmt::format("row exchange: cells [{}, {}) of {} on each rank",
                                       cells.begin, cells.end, cells_per_rank_));
   }
-  const auto is_moved = [cells](const Block& block) {
+  const auto is_moved = [cells](const ExchangePlan::Block& block) {
     return cells.begin <= block.cell && block.cell < cells.end;
   };
   sends_.clear();
   receives_.clear();
-  for (const Block& block : source.blocks) {
+  for (const ExchangePlan::Block& block : source.blocks) {
     if (!is_moved(block)) continue;
     sends_.push_back({block.peer, bytes_of_rows(source.rows, block.first_row, block.num_rows)});
   }
-  for (const Block& block : target.blocks) {
+  for (const ExchangePlan::Block& block : target.blocks) {
     if (!is_moved(block)) continue;
     receives_.push_back({block.peer, bytes_of_rows(target.rows, block.first_row, block.num_rows)});
   }

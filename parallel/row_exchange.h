@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "parallel/communicator.h"
+#include "parallel/exchange_plan.h"
 #include "runtime/device/arena.h"
 #include "runtime/device/host_copy.h"
 
@@ -48,25 +49,31 @@ class RowExchange {
   RowExchange(Communicator& communicator, int cells_per_rank);
 
   /// @param count_PC the matrix of CountGather, equal on all ranks.
-  /// @throws InvalidArgument on a wrong size or a negative count.
-  void plan(std::span<const std::int32_t> count_PC);
+  /// @param wave     which part of the rows the following calls move; equal on all ranks
+  /// @throws InvalidArgument on a wrong size, a negative count or a wave that there is not.
+  void plan(std::span<const std::int32_t> count_PC, Wave wave = {}) { plan_.make(count_PC, wave); }
 
-  [[nodiscard]] std::int64_t rows_sent() const { return rows_sent_; }          ///< N
-  [[nodiscard]] std::int64_t rows_received() const { return rows_received_; }  ///< M
-  /// First received row of each local cell, [cells_per_rank + 1]; the last entry is M.
-  [[nodiscard]] std::span<const std::int64_t> cell_begin() const { return cell_begin_; }
+  [[nodiscard]] std::int64_t rows_sent() const { return plan_.rows_sent(); }  ///< N, of all waves
+  /// M, or what of it the planned wave brings.
+  [[nodiscard]] std::int64_t rows_received() const { return plan_.rows_received(); }
+  /// First received row of each local cell, [cells_per_rank + 1]; the last entry is
+  /// rows_received().
+  [[nodiscard]] std::span<const std::int64_t> cell_begin() const { return plan_.cell_begin(); }
   /// The same for the rows of each rank in each cell: run P * cell + source, [cells_per_rank * P +
   /// 1]. A run is what one rank sent, in its order.
-  [[nodiscard]] std::span<const std::int64_t> run_begin() const { return run_begin_; }
-  /// Rows that this rank sends to other ranks.
-  [[nodiscard]] std::int64_t rows_sent_off_rank() const { return rows_sent_off_rank_; }
+  [[nodiscard]] std::span<const std::int64_t> run_begin() const { return plan_.run_begin(); }
+  /// Rows of all waves that this rank receives.
+  [[nodiscard]] std::int64_t rows_received_in_all() const { return plan_.rows_received_in_all(); }
+  /// Rows of all waves that this rank sends to other ranks.
+  [[nodiscard]] std::int64_t rows_sent_off_rank() const { return plan_.rows_sent_off_rank(); }
 
   [[nodiscard]] CellRange all_cells() const { return {.begin = 0, .end = cells_per_rank_}; }
 
   /// sent [N, row] -> received [M, row]; any element type, rows contiguous. An exchange may go in
-  /// chunks of whole cells: together they move the same rows to the same places as one call.
+  /// chunks of whole cells: together they move the same rows to the same places as one call. Of a
+  /// wave `received` has the rows of that wave alone.
   void forward(ConstTensorView sent, TensorView received, CellRange cells, Stream& stream);
-  /// received [M, row] -> sent [N, row]: every row back to its place.
+  /// received [M, row] -> sent [N, row]: every row back to its place; a wave writes no others.
   void reverse(ConstTensorView received, TensorView sent, CellRange cells, Stream& stream);
   /// The same for all cells at once.
   void forward(ConstTensorView sent, TensorView received, Stream& stream) {
@@ -77,19 +84,11 @@ class RowExchange {
   }
 
  private:
-  /// Rows that travel between this rank and `peer` for one cell.
-  struct Block {
-    Rank peer;
-    int cell = 0;  ///< local to the rank that holds it
-    std::int64_t first_row = 0;
-    std::int64_t num_rows = 0;
-  };
-
   /// One side of a move: a tensor of rows and where its blocks lie.
   template <class Tensor>
   struct Side {
     Tensor rows;
-    std::span<const Block> blocks;
+    std::span<const ExchangePlan::Block> blocks;
   };
 
   void move(const Side<ConstTensorView>& source, const Side<TensorView>& target, CellRange cells,
@@ -97,13 +96,7 @@ class RowExchange {
 
   Communicator* communicator_;
   int cells_per_rank_;
-  std::int64_t rows_sent_ = 0;
-  std::int64_t rows_received_ = 0;
-  std::int64_t rows_sent_off_rank_ = 0;
-  std::vector<std::int64_t> cell_begin_;
-  std::vector<std::int64_t> run_begin_;
-  std::vector<Block> to_;    ///< in the order of sending: by cell
-  std::vector<Block> from_;  ///< by cell, then by source: the order of arrival
+  ExchangePlan plan_;
   std::vector<SendMessage> sends_;
   std::vector<ReceiveMessage> receives_;
 };

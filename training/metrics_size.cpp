@@ -10,7 +10,7 @@ namespace {
 
 /// Of the run as a whole, of rank 0 as any rank, and of a layer's routing at every level.
 constexpr std::int64_t kOfRun = 62;
-constexpr std::int64_t kOfRank = 39;
+constexpr std::int64_t kOfRank = 40;
 constexpr std::int64_t kOfLayer = 18;
 /// More of every layer from a level on.
 constexpr std::int64_t kSummary = 6;

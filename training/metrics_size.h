@@ -19,7 +19,7 @@ struct MetricsShape {
 /// Series of rank 0's page, its own families and its process's included; those of an embedded
 /// coordinator are not.
 ///
-///     101 + L (18 + [summary] 6 + [buckets] 16 + [topk] 4 min(top_experts, E) + [full] E)
+///     102 + L (18 + [summary] 6 + [buckets] 16 + [topk] 4 min(top_experts, E) + [full] E)
 ///
 /// where a bracket counts from its level on.
 [[nodiscard]] std::int64_t predicted_series(const MetricsShape& shape, ExpertDetail detail);

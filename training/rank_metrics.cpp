@@ -23,6 +23,10 @@ const Family kRows{.name = "softmoe_alltoall_rows_total",
                    .kind = Kind::counter,
                    .labels = {"direction", "scope"},
                    .help = "Rows that this rank sent and received in forward passes"};
+const Family kWaves{
+    .name = "softmoe_receive_waves_total",
+    .kind = Kind::counter,
+    .help = "Waves of layers that did not receive all rows at once (parallel.max_received_rows)"};
 const Family kCollectives{
     .name = "softmoe_collective_bytes_total",
     .kind = Kind::counter,
@@ -49,6 +53,7 @@ RankMetrics::RankMetrics(metrics::Registry& registry, const experts::RowTraffic&
       rows_sent_(registry.counter(kRows, {"sent", "all"})),
       rows_sent_off_rank_(registry.counter(kRows, {"sent", "off_rank"})),
       rows_received_(registry.counter(kRows, {"received", "all"})),
+      receive_waves_(registry.counter(kWaves, {})),
       bytes_reduced_(registry.counter(kCollectives, {"reduce_scatter"})),
       bytes_gathered_(registry.counter(kCollectives, {"all_gather"})),
       saved_peak_(registry.gauge(kArenas, {"saved"})),
@@ -81,14 +86,17 @@ void RankMetrics::observe_rows(const StepResult& result) {
   rows_sent_.add(static_cast<double>(result.rows_sent));
   rows_sent_off_rank_.add(static_cast<double>(result.rows_sent_off_rank));
   rows_received_.add(static_cast<double>(result.rows_received));
+  receive_waves_.add(static_cast<double>(result.receive_waves));
   // Tokens go to the experts and their gradients come back; outputs come back and theirs go out. A
   // rank sends the first for its own tokens, the second for the rows that it was sent.
   const auto out = static_cast<double>(result.rows_sent_off_rank);
+  const auto again = static_cast<double>(result.rows_again_off_rank);
   const auto back = static_cast<double>(result.rows_received_off_rank());
   dispatch_forward_.add(out * static_cast<double>(row_bytes_.dispatch_forward));
   combine_backward_.add(out * static_cast<double>(row_bytes_.combine_backward));
   combine_forward_.add(back * static_cast<double>(row_bytes_.combine_forward));
-  dispatch_backward_.add(back * static_cast<double>(row_bytes_.dispatch_backward));
+  dispatch_backward_.add(back * static_cast<double>(row_bytes_.dispatch_backward) +
+                         again * static_cast<double>(row_bytes_.dispatch_again));
 }
 
 }  // namespace softmoe::training

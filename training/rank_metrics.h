@@ -38,6 +38,7 @@ class RankMetrics {
   metrics::Counter rows_sent_;
   metrics::Counter rows_sent_off_rank_;
   metrics::Counter rows_received_;
+  metrics::Counter receive_waves_;
   metrics::Counter bytes_reduced_;
   metrics::Counter bytes_gathered_;
   metrics::Gauge saved_peak_;

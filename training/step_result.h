@@ -34,8 +34,13 @@ struct StepResult {
   std::int64_t rows_sent = 0;           ///< this rank, all layers and lanes
   std::int64_t rows_received = 0;       ///< this rank
   std::int64_t rows_sent_off_rank = 0;  ///< this rank
-  std::int64_t bytes_reduced = 0;       ///< this rank sent them to sum gradients
-  std::int64_t bytes_gathered = 0;      ///< this rank sent them to hand out parameters
+  /// This rank: of those that backward dispatched again, because their rows were not kept.
+  std::int64_t rows_again_off_rank = 0;
+  /// This rank's group: waves of layers that did not receive all rows at once, over all lanes.
+  std::int64_t receive_waves = 0;
+  std::int64_t layers_in_waves = 0;  ///< passes of such layers
+  std::int64_t bytes_reduced = 0;    ///< this rank sent them to sum gradients
+  std::int64_t bytes_gathered = 0;   ///< this rank sent them to hand out parameters
 
   /// Of the rows received those of other ranks: what a rank sends to itself it also receives.
   [[nodiscard]] std::int64_t rows_received_off_rank() const {

@@ -94,7 +94,9 @@ std::string metrics_json(const StepResult& result, const RateContext& context) {
                        {"layers", layers},
                        {"phase_seconds_rank0", phases},
                        {"rows_received_rank0", result.rows_received},
-                       {"rows_sent_off_rank0", result.rows_sent_off_rank}};
+                       {"rows_sent_off_rank0", result.rows_sent_off_rank},
+                       {"layers_in_waves_rank0", result.layers_in_waves},
+                       {"receive_waves_rank0", result.receive_waves}};
   return object.dump();
 }
 

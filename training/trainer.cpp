@@ -145,6 +145,10 @@ void Trainer::run_lane(int lane) {
     result_.rows_sent += traffic.rows_sent;
     result_.rows_received += traffic.rows_received;
     result_.rows_sent_off_rank += traffic.rows_sent_off_rank;
+    result_.rows_again_off_rank += traffic.rows_again_off_rank;
+    if (traffic.waves == 1) continue;
+    result_.receive_waves += traffic.waves;
+    ++result_.layers_in_waves;
   }
 }
 

@@ -12,6 +12,10 @@ void TrainingConfig::bind(config::Reader& reader) {
                "micro-batches of a step over all ranks; part of the run, not of its layout");
   reader.value("lane_sequences", lane_sequences, Range{.min = 1, .max = 1 << 20},
                "sequences of one lane");
+  reader.choice("recompute", recompute,
+                {{"none", model::Recompute::none}, {"block", model::Recompute::block}},
+                "what backward computes again instead of keeping it: nothing, or blocks, of which "
+                "input and routing are kept; results are the same bits");
   reader.value("seed", seed, "of initial weights, data order and noise");
   reader.choice("determinism", determinism,
                 {{"repeatable", Determinism::repeatable},

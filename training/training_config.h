@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "model/recompute.h"
 #include "runtime/base/determinism.h"
 
 namespace softmoe::config {
@@ -16,8 +17,9 @@ namespace softmoe::training {
 struct TrainingConfig {
   std::int64_t steps = 300;
   int lanes = 4;  ///< micro-batches of a step, over all ranks: part of the run, not of its layout
-  int lane_sequences = 8;   ///< sequences of one lane
-  std::uint64_t seed = 42;  ///< of weights, data order and noise
+  int lane_sequences = 8;                               ///< sequences of one lane
+  model::Recompute recompute = model::Recompute::none;  ///< of blocks, to save memory
+  std::uint64_t seed = 42;                              ///< of weights, data order and noise
   Determinism determinism = Determinism::repeatable;
   std::int64_t evaluate_every = 100;  ///< steps between evaluations; 0: only at the end
   int evaluate_sequences = 64;        ///< validation sequences of an evaluation during the run

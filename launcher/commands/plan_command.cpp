@@ -67,6 +67,22 @@ PageSize page_of(const RunConfig& config) {
           .note = training::explain_detail(shape, config.metrics)};
 }
 
+MemoryChoices choices_of(const RunConfig& config, const EstimateBasis& basis,
+                         const MemoryLimit& limit) {
+  using model::Recompute;
+  RunConfig other = config;
+  other.training.recompute =
+      config.training.recompute == Recompute::none ? Recompute::block : Recompute::none;
+  const EstimateBasis balanced{.world = basis.world};
+  return {.balanced = estimate_receiving(config, balanced),
+          .fullest = estimate_receiving(config, basis),
+          .bound_that_fits = largest_bound_that_fits(config, basis, limit),
+          .recompute = config.training.recompute,
+          .other = other.training.recompute,
+          .other_balanced = estimate_memory(other, balanced).total() + limit.program,
+          .other_fullest = estimate_memory(other, basis).total() + limit.program};
+}
+
 PlanReport report_of(const PlanOptions& options, const config::Loaded<RunConfig>& loaded,
                      const EstimateBasis& basis, const MemoryLimit& limit) {
   const RunConfig& config = loaded.value;
@@ -81,6 +97,7 @@ PlanReport report_of(const PlanOptions& options, const config::Loaded<RunConfig>
                     .balanced = estimate_memory(config, {.world = basis.world}),
                     .fullest = estimate_memory(config, basis),
                     .limit = limit,
+                    .choices = choices_of(config, basis, limit),
                     .traffic = estimate_traffic(config, basis.world),
                     .speed = speed_of(options, config),
                     .model_file_bytes = file_bytes(loaded),

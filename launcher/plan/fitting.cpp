@@ -22,6 +22,23 @@ bool fits(const RunConfig& config, const EstimateBasis& basis, const MemoryLimit
   return memory.total() + limit.program <= *limit.bytes;
 }
 
+/// The same results, for about a third more work.
+std::optional<std::string> recomputation(RunConfig config, const EstimateBasis& basis,
+                                         const MemoryLimit& limit) {
+  if (config.training.recompute == model::Recompute::block) return std::nullopt;
+  config.training.recompute = model::Recompute::block;
+  if (!fits(config, basis, limit)) return std::nullopt;
+  return "training.recompute=block (the same results; backward runs most of forward again)";
+}
+
+std::optional<std::string> waves(const RunConfig& config, const EstimateBasis& basis,
+                                 const MemoryLimit& limit) {
+  const auto bound = largest_bound_that_fits(config, basis, limit);
+  if (!bound) return std::nullopt;
+  return fmt::format("parallel.max_received_rows={} (rows come in waves, and again in backward)",
+                     *bound);
+}
+
 /// Lanes of half as many sequences and twice as many of them: the same tokens in a step.
 std::optional<std::string> smaller_lanes(RunConfig config, const EstimateBasis& basis,
                                          const MemoryLimit& limit) {
@@ -101,6 +118,26 @@ MemoryItem largest_item(const MemoryEstimate& memory) {
       [](const MemoryItem& a, const MemoryItem& b) { return a.bytes < b.bytes; });
 }
 
+std::optional<std::int64_t> largest_bound_that_fits(const RunConfig& config,
+                                                    const EstimateBasis& basis,
+                                                    const MemoryLimit& limit) {
+  if (!limit.bytes || fits(config, basis, limit)) return std::nullopt;
+  RunConfig bounded = config;
+  const auto fits_with = [&](std::int64_t bound) {
+    bounded.parallel.max_received_rows = bound;
+    return fits(bounded, basis, limit);
+  };
+  // Fewer rows at once never take more.
+  std::int64_t fitting = 0;
+  std::int64_t too_many = estimate_receiving(config, basis).rows_at_once();
+  while (too_many - fitting > 1) {
+    const std::int64_t middle = fitting + (too_many - fitting) / 2;
+    (fits_with(middle) ? fitting : too_many) = middle;
+  }
+  if (fitting == 0) return std::nullopt;
+  return fitting;
+}
+
 std::optional<std::string> refuse_memory(const RunConfig& config, const EstimateBasis& basis,
                                          const MemoryLimit& limit) {
   const MemoryEstimate memory = estimate_memory(config, basis);
@@ -108,13 +145,15 @@ std::optional<std::string> refuse_memory(const RunConfig& config, const Estimate
     return refuse_arenas(config, memory);
   const auto text = [](std::int64_t bytes) { return bytes_text(static_cast<double>(bytes)); };
   std::vector<std::string> changes;
-  for (auto& change : {smaller_lanes(config, basis, limit), more_ranks(config, basis, limit)}) {
+  for (auto& change : {recomputation(config, basis, limit), waves(config, basis, limit),
+                       smaller_lanes(config, basis, limit), more_ranks(config, basis, limit)}) {
     if (change) changes.push_back(*change);
   }
   const MemoryItem largest = largest_item(memory);
   const std::string cure =
       changes.empty()
-          ? "Neither smaller lanes nor more ranks are enough: make the model smaller"
+          ? "Neither recomputation, waves, smaller lanes nor more ranks are enough: make the model "
+            "smaller"
           : fmt::format("The nearest changes that fit: {}", fmt::join(changes, "; or "));
   return fmt::format(
       "the run does not fit: a rank needs {} and has {} (--memory-per-rank); the most are {} with "

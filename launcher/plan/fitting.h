@@ -24,6 +24,12 @@ struct MemoryLimit {
   std::int64_t program = 0;           ///< what the program and its libraries take of it
 };
 
+/// The largest parallel.max_received_rows below the rows that are received with which the run fits;
+/// nothing if none is needed, or not even one row at a time fits.
+[[nodiscard]] std::optional<std::int64_t> largest_bound_that_fits(const RunConfig& config,
+                                                                  const EstimateBasis& basis,
+                                                                  const MemoryLimit& limit);
+
 /// In words why the run cannot fit, with the largest item and the nearest changes that do, or
 /// nothing. The arenas' own limit, runtime.arena_bytes, is looked at too.
 [[nodiscard]] std::optional<std::string> refuse_memory(const RunConfig& config,

@@ -23,6 +23,22 @@ json memory_json(const MemoryEstimate& memory, std::int64_t program) {
           {"scratch_arena", memory.scratch_arena}};
 }
 
+json choices_json(const MemoryChoices& choices) {
+  const auto receive = [](const ReceiveEstimate& of) {
+    return json{{"rows", of.rows}, {"waves", of.waves}, {"rows_at_once", of.rows_at_once()}};
+  };
+  return {
+      {"received",
+       {{"balanced", receive(choices.balanced)},
+        {"fullest", receive(choices.fullest)},
+        {"bound_that_fits", choices.bound_that_fits ? json(*choices.bound_that_fits) : json()}}},
+      {"recompute", model::name_of(choices.recompute)},
+      {"with_other_recompute",
+       {{"recompute", model::name_of(choices.other)},
+        {"balanced", choices.other_balanced},
+        {"fullest", choices.other_fullest}}}};
+}
+
 json corpus_json(const PlanReport& report) {
   if (!report.corpus) return nullptr;
   return {{"training_tokens", report.corpus->training_tokens},
@@ -66,6 +82,7 @@ std::string plan_json(const PlanReport& report) {
         {"fullest", memory_json(report.fullest, report.limit.program)},
         {"imbalance", report.basis.imbalance},
         {"limit", report.limit.bytes ? json(*report.limit.bytes) : json()}}},
+      {"memory_choices", choices_json(report.choices)},
       {"tokens", {{"step", work.tokens_per_step}, {"run", work.tokens}, {"steps", report.steps}}},
       {"corpus", corpus_json(report)},
       {"flops", {{"step", work.flops_per_step}, {"run", work.flops}}},

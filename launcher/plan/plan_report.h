@@ -33,6 +33,17 @@ struct PageSize {
   std::string note;  ///< why the level is not the one asked for; empty if it is
 };
 
+/// What holds memory down, and what it holds.
+struct MemoryChoices {
+  ReceiveEstimate balanced;
+  ReceiveEstimate fullest;
+  std::optional<std::int64_t> bound_that_fits;  ///< see largest_bound_that_fits()
+  model::Recompute recompute = model::Recompute::none;
+  model::Recompute other = model::Recompute::block;  ///< the other choice, and its sums
+  std::int64_t other_balanced = 0;
+  std::int64_t other_fullest = 0;
+};
+
 struct PlanReport {
   std::string config;   ///< its name
   EstimateBasis basis;  ///< of the fullest rank
@@ -45,6 +56,7 @@ struct PlanReport {
   MemoryEstimate balanced;
   MemoryEstimate fullest;
   MemoryLimit limit;
+  MemoryChoices choices;
   TrafficEstimate traffic;
   SpeedBasis speed;
   std::optional<CorpusSize> corpus;

@@ -46,6 +46,27 @@ void add_model(const PlanReport& report, Page& page) {
   page.line("model file", bytes_text(static_cast<double>(report.model_file_bytes)));
 }
 
+std::string received_text(const ReceiveEstimate& receive) {
+  if (receive.waves == 1) return fmt::format("{} at once", receive.rows);
+  return fmt::format("{} in {} waves of at most {}", receive.rows, receive.waves,
+                     receive.rows_at_once());
+}
+
+void add_choices(const PlanReport& report, Page& page) {
+  const MemoryChoices& choices = report.choices;
+  page.line("rows of a layer, lane",
+            fmt::format("{}; the fullest rank {}", received_text(choices.balanced),
+                        received_text(choices.fullest)));
+  page.line("recompute",
+            fmt::format("{}; with training.recompute={} the sums are {} and {}",
+                        model::name_of(choices.recompute), model::name_of(choices.other),
+                        bytes_text(static_cast<double>(choices.other_balanced)),
+                        bytes_text(static_cast<double>(choices.other_fullest))));
+  if (!choices.bound_that_fits) return;
+  page.line("waves that fit",
+            fmt::format("parallel.max_received_rows={}", *choices.bound_that_fits));
+}
+
 void add_memory(const PlanReport& report, Page& page) {
   const MemoryEstimate& a = report.balanced;
   const MemoryEstimate& b = report.fullest;
@@ -65,6 +86,7 @@ void add_memory(const PlanReport& report, Page& page) {
   if (report.limit.bytes) {
     page.memory("given", *report.limit.bytes, *report.limit.bytes);
   }
+  add_choices(report, page);
   page.line(
       "address space",
       fmt::format("{} and {} of the arenas' {}", bytes_text(static_cast<double>(b.saved_arena)),

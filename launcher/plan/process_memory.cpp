@@ -1,7 +1,7 @@
 #include "launcher/plan/process_memory.h"
 
 #include <fstream>
-#include <nlohmann/json.hpp>
+#include <string>
 
 namespace softmoe::launcher {
 
@@ -28,13 +28,12 @@ std::int64_t resident_peak_bytes() {
   return status_bytes("VmHWM");
 }
 
-std::string memory_json(const Workspace& work) {
-  return nlohmann::json({{"memory",
-                          {{"saved_arena", work.saved.peak().value},
-                           {"scratch_arena", work.scratch.peak().value},
-                           {"resident_peak", resident_peak_bytes()},
-                           {"shared", status_bytes("RssShmem")}}}})
-      .dump();
+std::int64_t file_page_bytes() {
+  return status_bytes("RssFile");
+}
+
+std::int64_t shared_bytes() {
+  return status_bytes("RssShmem");
 }
 
 }  // namespace softmoe::launcher

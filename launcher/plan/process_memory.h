@@ -1,9 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-
-#include "runtime/device/workspace.h"
 
 namespace softmoe::launcher {
 
@@ -12,9 +9,10 @@ namespace softmoe::launcher {
 /// The most that it has held (VmHWM), 0 likewise.
 [[nodiscard]] std::int64_t resident_peak_bytes();
 
-/// What a run took, to hold against its plan: {"memory": {"saved_arena": ..., "scratch_arena": ...,
-/// "resident_peak": ..., "shared": ...}}, in bytes. `shared` is the part that processes of the
-/// machine share, which is MPI's.
-[[nodiscard]] std::string memory_json(const Workspace& work);
+/// The part of it that are pages of files (RssFile): program, libraries, tokens. 0 likewise.
+[[nodiscard]] std::int64_t file_page_bytes();
+
+/// The part of it that processes of the machine share (RssShmem), which is MPI's, 0 likewise.
+[[nodiscard]] std::int64_t shared_bytes();
 
 }  // namespace softmoe::launcher

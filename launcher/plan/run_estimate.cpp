@@ -65,17 +65,17 @@ double soft_mass_of_layer(const RunConfig& config) {
   return is_fixed ? mean : mean * kDrift;
 }
 
-/// Rows of a layer in the first round of lanes, which is the fullest: rank 0 has one, and so have
-/// the others of its group while there are lanes.
+double rows_of_lane(const RunConfig& config) {
+  return static_cast<double>(tokens_of_lane(config)) * mean_experts(config);
+}
+
 std::vector<experts::LayerRows> rows_of_layers(const RunConfig& config,
                                                const EstimateBasis& basis) {
-  const int ranks = expert_ranks(config, basis.world);
-  const double sent = static_cast<double>(tokens_of_lane(config)) * mean_experts(config);
-  const double of_group = sent * std::min(config.training.lanes, ranks);
-  const double received = std::min(of_group, of_group / ranks * basis.imbalance);
+  const ReceiveEstimate receiving = estimate_receiving(config, basis);
   const experts::LayerRows rows{.k = soft_mass_of_layer(config),
-                                .rows_sent = std::llround(sent),
-                                .rows_received = std::llround(received)};
+                                .rows_sent = std::llround(rows_of_lane(config)),
+                                .rows_received = receiving.rows,
+                                .waves = receiving.waves};
   return std::vector<experts::LayerRows>(static_cast<std::size_t>(config.model.moe_layers()), rows);
 }
 
@@ -104,6 +104,7 @@ WorkspaceMeasure measure_arenas(const RunConfig& config, const EstimateBasis& ba
                        .positions = config.model.positions,
                        .expert_parallel = expert_ranks(config, basis.world),
                        .exchange_chunks = config.parallel.exchange_chunks,
+                       .recompute = config.training.recompute,
                        .has_quota = config.budget.mode == budget::Mode::quota,
                        .determinism = config.training.determinism,
                        .dtype = kType,
@@ -151,6 +152,18 @@ MemoryEstimate estimate_memory(const RunConfig& config, const EstimateBasis& bas
   return memory;
 }
 
+ReceiveEstimate estimate_receiving(const RunConfig& config, const EstimateBasis& basis) {
+  // The first round of lanes is the fullest: rank 0 has one, and so have the others of its group
+  // while there are lanes.
+  const int ranks = expert_ranks(config, basis.world);
+  const double of_group = rows_of_lane(config) * std::min(config.training.lanes, ranks);
+  const double received = std::min(of_group, of_group / ranks * basis.imbalance);
+  ReceiveEstimate receiving{.rows = std::llround(received)};
+  const std::int64_t bound = config.parallel.max_received_rows;
+  if (bound > 0) receiving.waves = std::max<std::int64_t>(1, (receiving.rows + bound - 1) / bound);
+  return receiving;
+}
+
 TrafficEstimate estimate_traffic(const RunConfig& config, int world) {
   PlannedShare share(config, world);
   const int ranks = expert_ranks(config, world);
@@ -159,8 +172,11 @@ TrafficEstimate estimate_traffic(const RunConfig& config, int world) {
   // With balanced routing a row's expert is on any rank of the group alike.
   const double rows = static_cast<double>(work.tokens_per_step) * config.total_budget();
   traffic.rows_off_rank = rows / world * (ranks - 1) / ranks;
+  const experts::RowTraffic bytes = experts::row_traffic(config.model.hidden, kType);
+  const bool goes_again = config.training.recompute == model::Recompute::block ||
+                          estimate_receiving(config, {.world = world}).waves > 1;
   traffic.alltoall = traffic.rows_off_rank *
-                     static_cast<double>(experts::row_traffic(config.model.hidden, kType).total());
+                     static_cast<double>(bytes.total() + (goes_again ? bytes.dispatch_again : 0));
   const std::int64_t rounds = (config.training.lanes + world - 1) / world;
   traffic.counts = rounds * config.model.moe_layers() * (ranks - 1) *
                    config.model.experts.num_experts * size_of(DType::i32);

@@ -37,9 +37,21 @@ struct MemoryEstimate {
 };
 [[nodiscard]] MemoryEstimate estimate_memory(const RunConfig& config, const EstimateBasis& basis);
 
+/// Rows that one layer and lane bring to the fullest rank.
+struct ReceiveEstimate {
+  std::int64_t rows = 0;
+  std::int64_t waves = 1;  ///< by parallel.max_received_rows; 1: at once
+
+  /// The most that a wave brings.
+  [[nodiscard]] std::int64_t rows_at_once() const { return (rows + waves - 1) / waves; }
+};
+[[nodiscard]] ReceiveEstimate estimate_receiving(const RunConfig& config,
+                                                 const EstimateBasis& basis);
+
 /// Bytes that a rank sends to others in one step.
 struct TrafficEstimate {
-  double rows_off_rank = 0;  ///< mean over ranks, all layers and lanes; each travels four times
+  double rows_off_rank = 0;  ///< mean over ranks, all layers and lanes; each travels four times,
+                             ///< or five where backward dispatches again
   double alltoall = 0;       ///< bytes of those rows, forward and backward
   std::int64_t counts = 0;   ///< counts of rows, ahead of every exchange
   std::int64_t reduce_scatter = 0;

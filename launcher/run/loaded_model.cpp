@@ -25,6 +25,8 @@ LoadedModel::LoadedModel(const ModelChoice& choice) {
                                   .total_mass = info_.routing.total_mass,
                                   .seed = loaded_.value.training.seed,
                                   .exchange_chunks = loaded_.value.parallel.exchange_chunks,
+                                  .max_received_rows = loaded_.value.parallel.max_received_rows,
+                                  .recompute = loaded_.value.training.recompute,
                                   .exact_gradients = exact_gradients(loaded_.value)},
       session_->device(), session_->work().compute);
   fail_after_root(*session_, [&] {

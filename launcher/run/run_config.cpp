@@ -94,10 +94,16 @@ void check_budget(const RunConfig& config, config::Check& check) {
 
 void check_determinism(const RunConfig& config, config::Check& check) {
   const bool is_invariant = config.training.determinism == Determinism::layout_invariant;
-  if (!is_invariant || config.runtime.backend != Backend::cuda) return;
-  check.refuse("training.determinism",
-               "layout_invariant is for runtime.backend cpu or reference, and this run has cuda, "
-               "whose library picks its kernels by what it is given: choose repeatable");
+  if (is_invariant && config.runtime.backend == Backend::cuda) {
+    check.refuse("training.determinism",
+                 "layout_invariant is for runtime.backend cpu or reference, and this run has cuda, "
+                 "whose library picks its kernels by what it is given: choose repeatable");
+  }
+  if (is_invariant && config.parallel.max_received_rows > 0) {
+    check.refuse("parallel.max_received_rows",
+                 "waves cut the rows of a lane where the layout says, and training.determinism is "
+                 "layout_invariant: choose 0 here, or repeatable there");
+  }
 }
 
 bool check_sizes(const RunConfig& config, config::Check& check) {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "launcher/plan/process_memory.h"
 #include "launcher/run/measured_peak.h"
+#include "launcher/run/run_memory.h"
 #include "launcher/run/together.h"
 #include "model/flops.h"
 #include "runtime/config/resolved_yaml.h"
@@ -48,6 +48,7 @@ TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
     : loaded_(loaded),
       config_(loaded.value),
       session_(environment, config_),
+      program_bytes_(program_bytes()),
       signals_(launch_of(environment)),
       data_(together(session_,
                      [this] {
@@ -59,6 +60,8 @@ TrainingRun::TrainingRun(const config::Loaded<RunConfig>& loaded,
               .total_mass = config_.total_mass(),
               .seed = config_.training.seed,
               .exchange_chunks = config_.parallel.exchange_chunks,
+              .max_received_rows = config_.parallel.max_received_rows,
+              .recompute = config_.training.recompute,
               .exact_gradients = exact_gradients(config_)},
              session_.device(), session_.work().compute),
       evaluator_({.model = model_,
@@ -244,7 +247,19 @@ void TrainingRun::save() {
 
 void TrainingRun::report() {
   const std::optional<std::string> text = sample();
+  if (is_root()) print_results(text);
+  const std::vector<RankMemory> memory_W =
+      memory_of_ranks(program_bytes_, session_.world(), session_.work());
   if (!is_root()) return;
+  const MemoryEstimate plan = estimate_memory(config_, {.world = session_.world().size()});
+  say(memory_text(plan, memory_W));
+  say(fmt::format("run folder: {}", folder_->path().string()));
+  say(fmt::format("try: softmoe generate {} --prompt 'The kernel'", folder_->path().string()));
+  folder_->add_event(
+      training::event_json("done", trainer_.next_step().value, memory_json(plan, memory_W)));
+}
+
+void TrainingRun::print_results(const std::optional<std::string>& text) {
   const training::Evaluation& evaluation = *last_evaluation_;
   say("");
   say(fmt::format("validation loss     {:.4f} nats per token (perplexity {:.1f})", evaluation.loss,
@@ -255,10 +270,6 @@ void TrainingRun::report() {
   print_layers(evaluation);
   if (text) say(fmt::format("sample:\n{}", *text));
   say("");
-  say(fmt::format("run folder: {}", folder_->path().string()));
-  say(fmt::format("try: softmoe generate {} --prompt 'The kernel'", folder_->path().string()));
-  folder_->add_event(
-      training::event_json("done", trainer_.next_step().value, memory_json(session_.work())));
 }
 
 void TrainingRun::print_layers(const training::Evaluation& evaluation) const {

@@ -45,6 +45,7 @@ class TrainingRun {
   void evaluate_now(std::optional<std::int64_t> sequences);
   void save();
   void report();
+  void print_results(const std::optional<std::string>& text);
   void print_layers(const training::Evaluation& evaluation) const;
   [[nodiscard]] std::optional<double> bigram_loss() const;
   [[nodiscard]] std::optional<std::string> sample();
@@ -53,6 +54,7 @@ class TrainingRun {
   const config::Loaded<RunConfig>& loaded_;
   const RunConfig& config_;
   RankSession session_;
+  std::int64_t program_bytes_;  ///< before anything of the run is built
   StopSignals signals_;
   storage::PosixFileSystem files_;
   TokenData data_;

@@ -28,6 +28,10 @@ struct Letter {
 /// Letters from one rank to another, first in first out. Keeps its memory.
 class Mailbox {
  public:
+  /// Room for the letters of an exchange with some cells, so that a late one with more messages
+  /// than those before rarely takes memory.
+  Mailbox() { letters_.reserve(16); }
+
   [[nodiscard]] bool empty() const { return next_ == letters_.size(); }
   [[nodiscard]] int size() const { return static_cast<int>(letters_.size() - next_); }
   void push(Letter letter) { letters_.push_back(letter); }

@@ -108,6 +108,14 @@ TEST(PlanAndRun, AgreeOnExactGradients) {
   expect_plan(Workplace(), 2, kDemo + Words{"training.determinism=layout_invariant"});
 }
 
+TEST(PlanAndRun, AgreeOnTheDemoRecomputed) {
+  expect_plan(Workplace(), 1, kDemo + Words{"training.recompute=block"});
+}
+
+TEST(PlanAndRun, AgreeOnTheDemoInWaves) {
+  expect_plan(Workplace(), 2, kDemo + Words{"parallel.max_received_rows=512"});
+}
+
 TEST(PlanAndRun, AgreeOnManySmallExperts) {
   expect_plan(Workplace(), 4,
               {"model.positions=128", "model.layers=2", "model.hidden=256", "model.heads=4",
@@ -137,6 +145,22 @@ TEST(Plan, SaysWhatARunTakes) {
   }
 }
 
+TEST(Plan, ShowsWhatHoldsMemoryDown) {
+  const Workplace place;
+  const json kept = planned(place, 2, kDemo + Words{"parallel.max_received_rows=20"});
+  const json recomputed = planned(place, 2, kDemo + Words{"training.recompute=block"});
+
+  EXPECT_EQ(kept.at("memory_choices").at("recompute"), "none");
+  EXPECT_EQ(recomputed.at("memory_choices").at("recompute"), "block");
+  const json& received = kept.at("memory_choices").at("received").at("balanced");
+  EXPECT_GT(received.at("waves").get<int>(), 1);
+  EXPECT_LE(received.at("rows_at_once").get<int>(), 20);
+  EXPECT_EQ(recomputed.at("memory_choices").at("received").at("balanced").at("waves").get<int>(),
+            1);
+  EXPECT_GT(recomputed.at("memory_choices").at("with_other_recompute").at("balanced"),
+            recomputed.at("memory_bytes").at("balanced").at("total"));
+}
+
 TEST(Plan, NamesAnEfficiencyThatNobodyGaveAnAssumption) {
   const Workplace place;
 
@@ -152,10 +176,10 @@ TEST(Plan, CountsTheSeriesThatPrometheusReads) {
     return planned(place, 2, kDemo + overrides).at("metrics_page");
   };
 
-  // 101 + L (18 + 6 + 16), see training/metrics_size.h; full is 16 experts and 8 places more.
-  EXPECT_EQ(page({}), (json{{"series", 101 + 4 * 40}, {"expert_detail", "buckets"}}));
+  // 102 + L (18 + 6 + 16), see training/metrics_size.h; full is 16 experts and 8 places more.
+  EXPECT_EQ(page({}), (json{{"series", 102 + 4 * 40}, {"expert_detail", "buckets"}}));
   EXPECT_EQ(page({"metrics.expert_detail=full"}),
-            (json{{"series", 101 + 4 * 72}, {"expert_detail", "full"}}));
+            (json{{"series", 102 + 4 * 72}, {"expert_detail", "full"}}));
   EXPECT_EQ(page({"metrics.expert_detail=full", "metrics.max_series=350"}).at("expert_detail"),
             "topk");
   EXPECT_EQ(page({"metrics.listen="}), json());

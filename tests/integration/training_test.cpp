@@ -56,6 +56,58 @@ TEST(Train, LeavesARunFolderThatTellsTheWholeRun) {
   EXPECT_GT(file_size(place / "run/model.safetensors"), 0);
 }
 
+TEST(Train, InWavesHasTheSameLosses) {
+  const Workplace place;
+  place.train("at_once");
+  place.train("in_waves", {"parallel.max_received_rows=20"});
+
+  expect_equal_losses(place.losses("in_waves"), place.losses("at_once"));
+  for (const auto& line : read_json_lines(place / "in_waves/metrics.jsonl")) {
+    // Each of 4 lanes in each of 2 layers; 64 tokens run at least one expert each.
+    EXPECT_EQ(line["layers_in_waves_rank0"], 8);
+    EXPECT_GE(line["receive_waves_rank0"], 8 * 4);
+  }
+  for (const auto& line : read_json_lines(place / "at_once/metrics.jsonl"))
+    EXPECT_EQ(line["receive_waves_rank0"], 0);
+}
+
+TEST(Train, InWavesOnTwoRanksHasTheSameLosses) {
+  const Workplace place;
+  place.train("alone");
+  const Ended ended = place.on_ranks(
+      2, {"train", "-c", "config.yaml", "run.folder=in_waves", "parallel.max_received_rows=20"});
+  ASSERT_EQ(ended.code, 0) << ended.output;
+
+  expect_equal_losses(place.losses("in_waves"), place.losses("alone"));
+}
+
+TEST(Train, RecomputedHasTheSameBits) {
+  const Workplace place;
+  place.train("kept");
+  place.train("recomputed", {"training.recompute=block"});
+
+  EXPECT_EQ(place.losses("recomputed"), place.losses("kept"));
+}
+
+TEST(Train, SaysAtItsEndWhatItTookOfMemoryBesideThePlan) {
+  const Workplace place;
+
+  const Ended ended = place.on_ranks(
+      2, {"train", "-c", "config.yaml", "run.folder=run", "budget.mode=quota", "training.lanes=2"});
+
+  ASSERT_EQ(ended.code, 0) << ended.output;
+  EXPECT_THAT(ended.output, AllOf(HasSubstr("memory of rank 0: own pages "),
+                                  HasSubstr("memory of rank 1: own pages "), HasSubstr("(plan ")));
+  const auto memory = read_json_lines(place / "run/events.jsonl").back().at("memory");
+  ASSERT_EQ(memory.at("ranks").size(), 2);
+  for (const auto& rank : memory.at("ranks")) {
+    for (const char* arena : {"saved_arena", "scratch_arena"}) {
+      const double planned = memory.at("plan").at(arena).get<double>();
+      EXPECT_NEAR(rank.at(arena).get<double>(), planned, 0.1 * planned) << arena;
+    }
+  }
+}
+
 TEST(Train, RunsOnTheProcessorWhereThereIsNoGpuAndSaysSo) {
   const Workplace place;
   place.train("processor");

@@ -14,6 +14,14 @@ void append(std::vector<double>& to, const std::vector<double>& values) {
   to.insert(to.end(), values.begin(), values.end());
 }
 
+/// From -2 to 2.
+std::vector<double> whole_numbers(std::int64_t count, std::uint64_t seed) {
+  std::vector<double> numbers;
+  for (const std::int32_t number : integers(count, /*below=*/5, seed))
+    numbers.push_back(number - 2);
+  return numbers;
+}
+
 void add(std::vector<double>& to, const std::vector<double>& values) {
   to.resize(values.size(), 0.0);
   for (std::size_t i = 0; i < values.size(); ++i) to[i] += values[i];
@@ -40,7 +48,7 @@ class RankOfCase {
     const TensorView y_TH = upload(of_tokens(numbers_.before_TH), tokens);
     const TensorView d_x_TH = upload(of_tokens(numbers_.before_TH), tokens);
     const TensorView d_k = on_.upload(std::vector<double>{0.0}, {1});
-    experts::MoeLayer layer(case_.router, placement_, ep_, case_.exchange_chunks);
+    experts::MoeLayer layer(case_.router, placement_, ep_, case_.receiving());
 
     layer.forward(
         weights, upload(of_tokens(numbers_.x_TH), tokens), y_TH,
@@ -150,12 +158,31 @@ MoeNumbers::MoeNumbers(const MoeCase& of)
       router_EH(normal_numbers<double>(of.num_experts * of.hidden, 14, 0.5)),
       gate_up_E2FH(normal_numbers<double>(of.num_experts * 2 * of.inner * of.hidden, 15, 0.5)),
       down_EHF(normal_numbers<double>(of.num_experts * of.hidden * of.inner, 16, 0.5)) {
+  if (of.is_whole) be_whole(of);
   if (of.favour_E.empty()) return;
-  // The first element of every token is 1, so an expert's first router weight is its bias.
-  for (std::int64_t t = 0; t < of.tokens(); ++t) x_TH[static_cast<std::size_t>(t * of.hidden)] = 1;
+  start_tokens_with_one(of);
   for (std::int64_t e = 0; e < of.num_experts; ++e) {
     router_EH[static_cast<std::size_t>(e * of.hidden)] += of.favour_E[static_cast<std::size_t>(e)];
   }
+}
+
+void MoeNumbers::be_whole(const MoeCase& of) {
+  x_TH = whole_numbers(std::ssize(x_TH), 21);
+  before_TH = whole_numbers(std::ssize(before_TH), 22);
+  d_y_TH = whole_numbers(std::ssize(d_y_TH), 23);
+  gate_up_E2FH = whole_numbers(std::ssize(gate_up_E2FH), 25);
+  down_EHF = whole_numbers(std::ssize(down_EHF), 26);
+  // A bias of 128 on h1: its logistic is 1 to the last bit, and silu(h1) is h1.
+  start_tokens_with_one(of);
+  for (std::int64_t row = 0; row < of.num_experts * 2 * of.inner; ++row) {
+    const bool is_h1 = row % (2 * of.inner) < of.inner;
+    if (is_h1) gate_up_E2FH[static_cast<std::size_t>(row * of.hidden)] = 128;
+  }
+}
+
+void MoeNumbers::start_tokens_with_one(const MoeCase& of) {
+  // An expert's first weights are then its biases.
+  for (std::int64_t t = 0; t < of.tokens(); ++t) x_TH[static_cast<std::size_t>(t * of.hidden)] = 1;
 }
 
 void expect_same_outcome(const MoeOutcome& is, const MoeOutcome& should_be,

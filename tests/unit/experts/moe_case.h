@@ -23,10 +23,17 @@ struct MoeCase {
   /// [E] added to the score of each expert (before normalisation) for every token; empty: 0.
   std::vector<double> favour_E = {};
   DType dtype = DType::f64;
+  /// Whole numbers, and SwiGLUs open so far that they multiply: sums over rows are exact.
+  bool is_whole = false;
   int exchange_chunks = 1;
+  std::int64_t max_received_rows = 0;
+  experts::Keep keep = experts::Keep::rows;
 
   [[nodiscard]] std::int64_t tokens() const {
     return std::accumulate(tokens_P.begin(), tokens_P.end(), std::int64_t{0});
+  }
+  [[nodiscard]] experts::Receiving receiving() const {
+    return {.chunks = exchange_chunks, .max_rows = max_received_rows, .keep = keep};
   }
   /// The same tokens, all on one rank.
   [[nodiscard]] MoeCase alone() const {
@@ -46,6 +53,10 @@ struct MoeNumbers {
   std::vector<double> router_EH;
   std::vector<double> gate_up_E2FH;
   std::vector<double> down_EHF;
+
+ private:
+  void be_whole(const MoeCase& of);
+  void start_tokens_with_one(const MoeCase& of);
 };
 
 /// Outputs of all ranks: tokens and experts behind one another, gradients that ranks share summed.

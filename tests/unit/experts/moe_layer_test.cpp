@@ -211,7 +211,8 @@ TEST(MoeLayer, RefusesAPlacementForAnotherNumberOfRanks) {
   run_ranks(1, [](parallel::Communicator& ep, OnDevice&) {
     const router::RouterConfig config;
 
-    EXPECT_THROW(experts::MoeLayer(config, experts::ExpertPlacement(4, 2), ep, 1), InvalidArgument);
+    EXPECT_THROW(experts::MoeLayer(config, experts::ExpertPlacement(4, 2), ep, {}),
+                 InvalidArgument);
   });
 }
 

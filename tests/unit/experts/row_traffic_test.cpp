@@ -11,6 +11,7 @@ TEST(RowTraffic, IsFourRowsAndTwoGates) {
   EXPECT_EQ(bytes.dispatch_forward, 192 * 4 + 4);
   EXPECT_EQ(bytes.combine_forward, 192 * 4);
   EXPECT_EQ(bytes.total(), 4 * 192 * 4 + 8);
+  EXPECT_EQ(bytes.dispatch_again, bytes.dispatch_forward);
 }
 
 TEST(RowTraffic, KeepsGatesInSinglePrecisionBesideShortRows) {

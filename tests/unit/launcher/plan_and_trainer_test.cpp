@@ -58,6 +58,8 @@ Measured measure_rank(const RunConfig& config, parallel::Communicator& inner, On
                             .ep = *groups.ep,
                             .total_mass = config.total_mass(),
                             .seed = config.training.seed,
+                            .max_received_rows = config.parallel.max_received_rows,
+                            .recompute = config.training.recompute,
                             .exact_gradients = exact_gradients(config)},
                            on.device, on.stream);
   budget::LocalBudgetLink link;
@@ -152,6 +154,20 @@ TEST(PlanAndTrainer, AgreeOnReplicasOfExperts) {
 TEST(PlanAndTrainer, AgreeOnExactGradients) {
   RunConfig config = small_run();
   config.training.determinism = Determinism::layout_invariant;
+
+  expect_plan(config, 2);
+}
+
+TEST(PlanAndTrainer, AgreeOnBlocksThatAreRecomputed) {
+  RunConfig config = small_run();
+  config.training.recompute = model::Recompute::block;
+
+  expect_plan(config, 2);
+}
+
+TEST(PlanAndTrainer, AgreeOnLayersInWaves) {
+  RunConfig config = small_run();
+  config.parallel.max_received_rows = 300;
 
   expect_plan(config, 2);
 }

@@ -82,6 +82,78 @@ TEST(RunEstimate, NeverGivesARankMoreRowsThanThereAre) {
             estimate_memory(config, {}).saved_arena);
 }
 
+TEST(RunEstimate, ReceivesInWavesAboveTheBound) {
+  RunConfig config;  // 2 experts a token and layer
+  const std::int64_t rows =
+      std::int64_t{2} * config.training.lane_sequences * config.model.positions;
+  config.parallel.max_received_rows = rows / 3;
+  const EstimateBasis uneven{.world = 4, .imbalance = 2.0};
+
+  EXPECT_EQ(estimate_receiving(config, {.world = 4}).rows, rows);
+  EXPECT_EQ(estimate_receiving(config, {.world = 4}).waves, 4);  // a third leaves one row over
+  EXPECT_EQ(estimate_receiving(config, uneven).rows, 2 * rows);
+  EXPECT_LE(estimate_receiving(config, uneven).rows_at_once(), rows / 3);
+  config.parallel.max_received_rows = rows;
+  EXPECT_EQ(estimate_receiving(config, {.world = 4}).waves, 1);
+}
+
+TEST(RunEstimate, TakesLessWithWavesAndWithRecomputation) {
+  RunConfig config;
+  const MemoryEstimate kept = estimate_memory(config, {});
+  config.parallel.max_received_rows = 64;
+  const MemoryEstimate in_waves = estimate_memory(config, {});
+  config.parallel.max_received_rows = 0;
+  config.training.recompute = model::Recompute::block;
+  const MemoryEstimate recomputed = estimate_memory(config, {});
+
+  EXPECT_LT(in_waves.total(), kept.total());
+  EXPECT_LT(recomputed.total(), kept.total());
+  EXPECT_LT(recomputed.saved, kept.saved / 2);
+}
+
+TEST(RunEstimate, SendsAFifthTimeWhatIsDispatchedAgain) {
+  RunConfig config;
+  const TrafficEstimate kept = estimate_traffic(config, 4);
+  config.training.recompute = model::Recompute::block;
+
+  const TrafficEstimate again = estimate_traffic(config, 4);
+
+  EXPECT_DOUBLE_EQ(again.alltoall - kept.alltoall,
+                   kept.rows_off_rank * (4 * config.model.hidden + 4));
+}
+
+TEST(Fitting, NamesTheLargestBoundThatFits) {
+  RunConfig config;
+  const std::int64_t rows = estimate_receiving(config, {}).rows;
+  const MemoryLimit all{.bytes = estimate_memory(config, {}).total()};
+  RunConfig bounded = config;
+  bounded.parallel.max_received_rows = rows / 8;
+  const MemoryLimit less{.bytes = estimate_memory(bounded, {}).total()};
+  ASSERT_LT(*less.bytes, *all.bytes);
+
+  const auto bound = largest_bound_that_fits(config, {}, less);
+
+  ASSERT_TRUE(bound);
+  EXPECT_GE(*bound, rows / 8);
+  EXPECT_LT(*bound, rows);
+  bounded.parallel.max_received_rows = *bound;
+  EXPECT_LE(estimate_memory(bounded, {}).total(), *less.bytes);
+  EXPECT_THAT(*refuse_memory(config, {}, less),
+              HasSubstr("parallel.max_received_rows=" + std::to_string(*bound)));
+  EXPECT_EQ(largest_bound_that_fits(config, {}, all), std::nullopt);  // none is needed
+  EXPECT_EQ(largest_bound_that_fits(config, {}, {.bytes = 1000}), std::nullopt);
+  EXPECT_EQ(largest_bound_that_fits(config, {}, {}), std::nullopt);
+}
+
+TEST(Fitting, ProposesToRecompute) {
+  RunConfig config;
+  config.training.recompute = model::Recompute::block;
+  const MemoryLimit limit{.bytes = estimate_memory(config, {}).total()};
+  config.training.recompute = model::Recompute::none;
+
+  EXPECT_THAT(*refuse_memory(config, {}, limit), HasSubstr("training.recompute=block"));
+}
+
 TEST(Fitting, AcceptsWhatFitsAndWhatNobodyLimits) {
   const RunConfig config;
 

@@ -26,6 +26,8 @@ struct Peaks {
 struct Case {
   ModelConfig config = test::tiny_config();
   int exchange_chunks = 1;
+  std::int64_t max_received_rows = 0;
+  Recompute recompute = Recompute::none;
   std::vector<std::int64_t> quota_L;
   Determinism determinism = Determinism::repeatable;
 };
@@ -43,6 +45,8 @@ std::pair<Peaks, Peaks> real_and_on_paper(const Case& given, parallel::Communica
                      .total_mass = kTotalMass,
                      .seed = 7,
                      .exchange_chunks = given.exchange_chunks,
+                     .max_received_rows = given.max_received_rows,
+                     .recompute = given.recompute,
                      .exact_gradients = exact_gradients(given)},
                     on.device, on.stream);
   const Batch batch = test::tiny_batch(on, given.config, kSequences, kPositions);
@@ -58,7 +62,8 @@ std::pair<Peaks, Peaks> real_and_on_paper(const Case& given, parallel::Communica
     const experts::MoeTraffic traffic = model.moe(layer).traffic();
     rows_L.push_back({.k = model.routing().means()[static_cast<std::size_t>(layer)],
                       .rows_sent = traffic.rows_sent,
-                      .rows_received = traffic.rows_received});
+                      .rows_received = traffic.rows_received,
+                      .waves = traffic.waves});
   }
   WorkspaceMeasure work;
   measure_lane(given.config,
@@ -66,6 +71,7 @@ std::pair<Peaks, Peaks> real_and_on_paper(const Case& given, parallel::Communica
                 .positions = kPositions,
                 .expert_parallel = ep.size(),
                 .exchange_chunks = given.exchange_chunks,
+                .recompute = given.recompute,
                 .has_quota = !given.quota_L.empty(),
                 .determinism = given.determinism,
                 .rows_L = rows_L},
@@ -173,6 +179,52 @@ TEST(TransformerSize, KnowsContributionsOfAWideDenseModel) {
   given.determinism = Determinism::layout_invariant;
 
   expect_equal_alone(given);
+}
+
+TEST(TransformerSize, KnowsBlocksThatAreRecomputed) {
+  for (const int shared_inner : {0, 5}) {
+    Case given;
+    given.config.shared_inner = shared_inner;
+    given.recompute = Recompute::block;
+
+    expect_equal_alone(given);
+    test::run_ranks(
+        2, [&](parallel::Communicator& world, OnDevice& on) { expect_equal(given, world, on); });
+  }
+}
+
+TEST(TransformerSize, KnowsWaves) {
+  for (const Recompute recompute : {Recompute::none, Recompute::block}) {
+    Case given;
+    given.max_received_rows = 40;
+    given.recompute = recompute;
+
+    expect_equal_alone(given);
+    test::run_ranks(
+        2, [&](parallel::Communicator& world, OnDevice& on) { expect_equal(given, world, on); });
+  }
+}
+
+TEST(TransformerSize, OfWavesAndRecomputationIsLess) {
+  // Wide experts: what is received is most of it.
+  test::run_ranks(1, [](parallel::Communicator& world, OnDevice& on) {
+    Case given;
+    given.config.experts = {.num_experts = 4, .inner = 64};
+    const auto sum = [&](const Case& of) {
+      OnDevice fresh;
+      const Peaks real = real_and_on_paper(of, world, fresh).first;
+      return real.saved + real.scratch;
+    };
+    const std::int64_t at_once = sum(given);
+    given.max_received_rows = 16;
+    const std::int64_t in_waves = sum(given);
+    given.recompute = Recompute::block;
+    const std::int64_t recomputed = sum(given);
+
+    EXPECT_LT(in_waves, at_once / 2);
+    EXPECT_LT(recomputed, in_waves);
+    on.stream.synchronize();
+  });
 }
 
 TEST(TransformerSize, IsNotFarFromExpertsInChunks) {

@@ -65,6 +65,9 @@ training::StepResult fixed_step() {
   result.rows_sent = 30;
   result.rows_received = 28;
   result.rows_sent_off_rank = 12;
+  result.rows_again_off_rank = 3;
+  result.layers_in_waves = 2;
+  result.receive_waves = 5;
   result.bytes_reduced = 4000;
   result.bytes_gathered = 3000;
   return result;

@@ -83,7 +83,8 @@ TEST(RunMetrics, MakeTheGoldenPageOfAFixedStep) {
                                 {.dispatch_forward = 100,
                                  .combine_forward = 10,
                                  .combine_backward = 1000,
-                                 .dispatch_backward = 20},
+                                 .dispatch_backward = 20,
+                                 .dispatch_again = 7},
                                 on.work);
   metrics->enter(RunState::train);
   metrics.observe(fixed_step());
@@ -245,7 +246,8 @@ TEST(RankMetrics, KnowWhatOthersWereSent) {
                                 {.dispatch_forward = 1,
                                  .combine_forward = 100,
                                  .combine_backward = 10,
-                                 .dispatch_backward = 1000},
+                                 .dispatch_backward = 1000,
+                                 .dispatch_again = 100'000},
                                 on.work);
   metrics.observe(fixed_step());  // 30 rows, 12 of them to others; 28 came, so 10 from others
 
@@ -256,7 +258,7 @@ TEST(RankMetrics, KnowWhatOthersWereSent) {
   EXPECT_EQ(bytes("dispatch", "forward"), 12);
   EXPECT_EQ(bytes("combine", "backward"), 120);
   EXPECT_EQ(bytes("combine", "forward"), 1000);
-  EXPECT_EQ(bytes("dispatch", "backward"), 10000);
+  EXPECT_EQ(bytes("dispatch", "backward"), 10000 + 3 * 100'000);  // 3 of the 12 went again
 }
 
 TEST(RankMetrics, SumPhasesToTheWallTime) {

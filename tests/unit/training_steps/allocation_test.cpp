@@ -141,6 +141,30 @@ TEST(Allocation, ExactGradientsTakeNothing) {
   expect_no_allocation_on(2, plan);
 }
 
+TEST(Allocation, WavesTakeNothing) {
+  RunPlan plan = small_plan();
+  plan.max_received_rows = 48;
+
+  expect_no_allocation_on(1, plan);
+  expect_no_allocation_on(2, plan);
+}
+
+TEST(Allocation, RecomputationTakesNothing) {
+  RunPlan plan = small_plan();
+  plan.training.recompute = model::Recompute::block;
+
+  expect_no_allocation_on(1, plan);
+  expect_no_allocation_on(2, plan);
+}
+
+TEST(Allocation, RecomputationInWavesTakesNothing) {
+  RunPlan plan = small_plan();
+  plan.max_received_rows = 48;
+  plan.training.recompute = model::Recompute::block;
+
+  expect_no_allocation_on(2, plan);
+}
+
 TEST(Allocation, TokensThatRunNoExpertTakeNothing) {
   RunPlan plan = small_plan();
   plan.model.router.floor = 0;

@@ -159,6 +159,35 @@ TEST(StepResult, SendsAndReceivesRowsInEqualNumbersOverAllRanks) {
   EXPECT_EQ(received_P[0] + received_P[1], executed_P[0]);
 }
 
+TEST(StepResult, CountsWavesAndTheRowsThatTheySendAgain) {
+  run_ranks(2, [&](parallel::Communicator& world, OnDevice& on) {
+    RunPlan plan = plan_of(3);
+    plan.max_received_rows = 24;
+    SmallRun run(plan, world, on.work);
+
+    const training::StepResult& result = run.step();
+
+    const int lanes = (plan.training.lanes + 1) / 2;
+    EXPECT_EQ(result.layers_in_waves, std::int64_t{lanes} * plan.model.moe_layers());
+    EXPECT_GE(result.receive_waves, 2 * result.layers_in_waves);
+    EXPECT_EQ(result.rows_again_off_rank, result.rows_sent_off_rank);
+  });
+}
+
+TEST(StepResult, CountsNoWavesWhereRowsFit) {
+  run_ranks(2, [&](parallel::Communicator& world, OnDevice& on) {
+    RunPlan plan = plan_of(3);
+    plan.max_received_rows = 1'000'000;
+    SmallRun run(plan, world, on.work);
+
+    const training::StepResult& result = run.step();
+
+    EXPECT_EQ(result.layers_in_waves, 0);
+    EXPECT_EQ(result.receive_waves, 0);
+    EXPECT_EQ(result.rows_again_off_rank, 0);
+  });
+}
+
 TEST(MetricsOfASmallRun, TakeNoMemory) {
   run_ranks(2, [&](parallel::Communicator& world, OnDevice& on) {
     const RunPlan plan = plan_of(12);

@@ -69,6 +69,8 @@ SmallRun::SmallRun(RunPlan plan, parallel::Communicator& world, Workspace& work)
               .ep = *groups_.ep,
               .total_mass = plan_.set_points.budget,
               .seed = plan_.training.seed,
+              .max_received_rows = plan_.max_received_rows,
+              .recompute = plan_.training.recompute,
               .exact_gradients = training::exact_gradients(plan_.training, plan_.model.positions)},
              work.compute.device(), work.compute),
       governor_(set_points_of(plan_), link_),

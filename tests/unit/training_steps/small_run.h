@@ -22,6 +22,7 @@ struct RunPlan {
   budget::SetPoints set_points;
   std::vector<budget::SetPointChange> later = {};  ///< planned changes of them
   std::vector<std::int32_t> tokens;
+  std::int64_t max_received_rows = 0;
 };
 
 /// A model of three layers, two of them with eight experts, and a budget of four experts per token.

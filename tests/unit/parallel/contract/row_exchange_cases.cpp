@@ -106,6 +106,44 @@ void rows_arrive_by_cell_source_and_order(Communicator& communicator, OnDevice& 
   }
 }
 
+/// As expect_there_and_back(), by waves in which no rank receives more than max_rows.
+void expect_there_and_back_in_waves(const Traffic& traffic, std::int64_t max_rows,
+                                    Communicator& communicator, OnDevice& device) {
+  const int me = communicator.rank().value;
+  const ArenaScope scope(device.scratch);
+  RowExchange exchange(communicator, traffic.cells_per_rank);
+  const Ints sent_rows = rows_sent_by(me, traffic, /*width=*/2);
+  const auto num_sent = std::ssize(sent_rows) / 2;
+  const TensorView sent = device.scratch.push(DType::i32, {num_sent, 2});
+  const TensorView back = device.scratch.push(DType::i32, {num_sent, 2});
+  upload(std::span(sent_rows), sent.as<std::int32_t>(), device.stream);
+
+  Ints received_rows;
+  const std::int64_t waves = parallel::waves_needed(traffic.count_PC, traffic.num_ranks, max_rows);
+  for (std::int64_t wave = 0; wave < waves; ++wave) {
+    exchange.plan(traffic.count_PC, {.index = wave, .count = waves});
+    EXPECT_LE(exchange.rows_received(), max_rows);
+    const TensorView received = device.scratch.push(DType::i32, {exchange.rows_received(), 2});
+    exchange.forward(sent, received, device.stream);
+    exchange.reverse(received, back, device.stream);
+    const Ints landed = device.download<std::int32_t>(received);
+    received_rows.insert(received_rows.end(), landed.begin(), landed.end());
+  }
+
+  EXPECT_EQ(received_rows, rows_received_by(me, traffic, /*width=*/2));
+  EXPECT_EQ(device.download<std::int32_t>(back), sent_rows);
+}
+
+void waves_bring_every_row_there_and_back(Communicator& communicator, OnDevice& device) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    expect_there_and_back_in_waves(draw_traffic(communicator.size(), seed),
+                                   /*max_rows=*/3 + 5 * static_cast<std::int64_t>(seed % 4),
+                                   communicator, device);
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
 void the_plan_counts_rows(Communicator& communicator, OnDevice& /*device*/) {
   // Every rank has c + 1 rows for cell c; two cells a rank.
   const int size = communicator.size();
@@ -209,6 +247,7 @@ void row_exchange_refuses_what_does_not_fit_its_plan(Communicator& communicator,
 std::vector<ContractCase> row_exchange_cases() {
   return {
       {"RowsArriveByCellSourceAndOrder", rows_arrive_by_cell_source_and_order},
+      {"WavesBringEveryRowThereAndBack", waves_bring_every_row_there_and_back},
       {"ThePlanCountsRows", the_plan_counts_rows},
       {"APlanReplacesTheOneBefore", a_plan_replaces_the_one_before},
       {"CountsOfAllRanksReachEveryHost", counts_of_all_ranks_reach_every_host},
