@@ -1,8 +1,8 @@
 // One MoE layer, forward and backward, under the routing workloads, on ranks that are threads or
 // processes. A row that is wrong fails the program.
 //
-//     build/release/bench/moe_layer --shape sixty_four --ranks 2 --workload all
-//     mpirun -n 2 build/release/bench/moe_layer --shape eight --json
+//     build/release/bench/moe_layer --shape sixty_four --ranks 2
+//     mpirun -n 2 build/release/bench/moe_layer --shape eight --workload W2,W2+placed --json
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ namespace {
 
 struct Options {
   ShapeChoice shape;
-  std::vector<std::string> workloads = {"W0", "W1", "W2"};
+  std::vector<std::string> workloads = {"all"};
   int ranks = 1;
   int repeats = 20;
   bool is_json = false;

@@ -97,6 +97,9 @@ int main(int argc, char** argv) {
   app.add_flag("--ceiling", options.has_ceiling,
                "take passes of the ceiling (bench/ceiling) between blocks of steps");
   app.add_flag("--json", options.is_json, "one JSON object a line");
+  app.footer(
+      "The servo needs some tens of steps to meet its budget; with budget.mode=quota every step\n"
+      "runs exactly that many rows. The ceiling runs the rows that the steps ran.\n");
   if (const auto code = softmoe::bench::parse(app, argc, argv)) return *code;
   return softmoe::bench::run_bench("train_step", [&] { softmoe::bench::run(options); });
 }
