@@ -69,12 +69,20 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
   {
     const PhaseScope phase(work.progress, Phase::pack, layer);
     order_rows(work);
-    sent = pack_sent(work);
+    if (!is_alone()) sent = pack_sent(work);
   }
   {
     const PhaseScope phase(work.progress, Phase::counts, layer);
     count_PE_ = counts_.wait();
     plan_waves();
+  }
+  if (stays_here()) {
+    forward_here(weights, y_TH, work);
+    return;
+  }
+  if (is_alone()) {
+    const PhaseScope phase(work.progress, Phase::pack, layer);
+    sent = pack_sent(work);
   }
   const std::int64_t num_sent = exchange_.rows_sent();
   sent = {.x_NH = sent.x_NH.rows(0, num_sent), .gate_N1 = sent.gate_N1.rows(0, num_sent)};
@@ -132,9 +140,46 @@ void MoeLayer::forward_wave(const MoeWeights& weights, const Sent& sent, TensorV
       back, work);
 }
 
+void MoeLayer::forward_here(const MoeWeights& weights, TensorView y_TH, Workspace& work) {
+  push_rows(weights, keeps_rows() ? work.saved : work.scratch);
+  pack_here(work);
+  const TensorView y_MH = work.scratch.push(rows_.x_MH.dtype(), rows_.x_MH.shape());
+  {
+    const PhaseScope phase(work.progress, Phase::experts, layer());
+    grouped_ffn(weights.ffn, rows_, y_MH, work);
+  }
+  combine(y_MH, y_TH, work);
+}
+
+void MoeLayer::backward_here(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
+                             TensorView d_k, Workspace& work) {
+  if (!keeps_rows()) {
+    push_rows(weights, work.scratch);
+    pack_here(work);
+  }
+  const ReturnedGradients returned =
+      push_gradients(rows_.x_MH.dtype(), rows_.x_MH.dim(0), rows_.x_MH.dim(1), work.scratch);
+  {
+    const PhaseScope phase(work.progress, Phase::pack, layer());
+    pack_into(d_y_TH, order_.token_at, returned.d_rows_MH, work);
+  }
+  {
+    const PhaseScope phase(work.progress, Phase::experts, layer());
+    if (!keeps_rows()) grouped_ffn_inner(weights.ffn, rows_, work);
+    grouped_ffn_backward(weights.ffn, rows_, returned.d_rows_MH, returned.d_x_MH,
+                         returned.d_gate_M1.reshaped({rows_.x_MH.dim(0)}), work);
+  }
+  combine(returned.d_x_MH, d_x_TH, work);
+  add_route_gradients(weights, returned.d_gate_M1, d_x_TH, d_k, work);
+}
+
 void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
                         TensorView d_k, Workspace& work) {
   const ArenaScope scope(work.scratch);
+  if (stays_here()) {
+    backward_here(weights, d_y_TH, d_x_TH, d_k, work);
+    return;
+  }
   const std::int64_t num_sent = exchange_.rows_sent();
   SentGradients gradients;
   Sent again;
@@ -245,12 +290,23 @@ void MoeLayer::order_rows(Workspace& work) {
 
 TensorView MoeLayer::pack(ConstTensorView table, View<std::int32_t> source, Workspace& work) const {
   const TensorView packed = work.scratch.push(table.dtype(), {plan_.row_capacity, table.dim(1)});
+  pack_into(table, source, packed, work);
+  return packed;
+}
+
+void MoeLayer::pack_into(ConstTensorView table, View<std::int32_t> source, TensorView packed,
+                         Workspace& work) const {
   ops::pack_rows({.table = table,
-                  .source_C = source,
+                  .source_C = source.part(0, packed.dim(0)),
                   .num_rows_1 = plan_.row_begin_T1.part(plan_.num_tokens, plan_.num_tokens + 1),
                   .packed = packed},
                  work.compute);
-  return packed;
+}
+
+void MoeLayer::pack_here(Workspace& work) const {
+  const PhaseScope phase(work.progress, Phase::pack, layer());
+  pack_into(x_TH_, order_.token_at, received_.x_MH, work);
+  pack_into(plan_.gate_N.reshaped({plan_.row_capacity, 1}), order_.row_at, received_.gate_M1, work);
 }
 
 MoeLayer::Sent MoeLayer::pack_sent(Workspace& work) const {

@@ -93,9 +93,21 @@ class MoeLayer {
     TensorView d_placed_gate_N1;
   };
 
+  /// One rank has all experts: rows have nowhere to go, and nobody's counts are waited for.
+  [[nodiscard]] bool is_alone() const { return placement_.num_ranks() == 1; }
+  /// Then the order of sending is that of arrival, and rows are packed where they are worked on.
+  [[nodiscard]] bool stays_here() const { return is_alone() && waves_ == 1; }
+  void forward_here(const MoeWeights& weights, TensorView y_TH, Workspace& work);
+  void backward_here(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
+                     TensorView d_k, Workspace& work);
+  void pack_here(Workspace& work) const;
+
   void order_rows(Workspace& work);
   [[nodiscard]] TensorView pack(ConstTensorView table, View<std::int32_t> source,
                                 Workspace& work) const;
+  /// As many rows as `packed` has.
+  void pack_into(ConstTensorView table, View<std::int32_t> source, TensorView packed,
+                 Workspace& work) const;
   [[nodiscard]] Sent pack_sent(Workspace& work) const;
   [[nodiscard]] bool keeps_rows() const { return receiving_.keep == Keep::rows && waves_ == 1; }
   /// Plans the waves of a forward pass, by the counts of all ranks, and enters the first.

@@ -26,17 +26,20 @@ void push_packed(const MoeLayerSize& layer, const LayerRows& rows, DType dtype, 
   scratch.push(dtype, {capacity, width}, filled, Purpose::exchange);
 }
 
+/// Of the experts here. Where rows do not travel there is one.
+std::int64_t chunks_of(const MoeLayerSize& layer) {
+  if (layer.expert_parallel == 1) return 1;
+  return std::clamp(layer.exchange_chunks, 1, layer.num_experts / layer.expert_parallel);
+}
+
 /// The largest chunk of the experts here.
 std::int64_t experts_of_chunk(const MoeLayerSize& layer) {
-  const int here = layer.num_experts / layer.expert_parallel;
-  const int chunks = std::clamp(layer.exchange_chunks, 1, here);
-  return (here + chunks - 1) / chunks;
+  return (layer.num_experts / layer.expert_parallel + chunks_of(layer) - 1) / chunks_of(layer);
 }
 
 /// The activation of one chunk of experts, as grouped_ffn() holds it.
 void push_activation(const MoeLayerSize& layer, const LayerRows& rows, ArenaMeasure& scratch) {
-  const int here = layer.num_experts / layer.expert_parallel;
-  const std::int64_t chunks = std::clamp(layer.exchange_chunks, 1, here);
+  const std::int64_t chunks = chunks_of(layer);
   scratch.push(layer.dtype, {(rows.rows_at_once() + chunks - 1) / chunks, layer.inner});
 }
 
@@ -64,6 +67,35 @@ void measure_experts_backward(const MoeLayerSize& layer, const LayerRows& rows,
                             {experts_of_chunk(layer), 2 * layer.inner, layer.hidden}, scratch);
 }
 
+bool stays_here(const MoeLayerSize& layer, const LayerRows& rows) {
+  return layer.expert_parallel == 1 && rows.waves == 1;
+}
+
+/// As MoeLayer::backward_here(), up to the gradients of the route.
+void measure_backward_here(const MoeLayerSize& layer, const LayerRows& rows,
+                           ArenaMeasure& scratch) {
+  if (!keeps_rows(layer, rows)) push_rows(layer, rows, scratch);
+  [[maybe_unused]] const ReturnedGradients gradients =
+      push_gradients(layer.dtype, rows.rows_received, layer.hidden, scratch);
+  measure_experts_backward(layer, rows, scratch);
+}
+
+/// As MoeLayer::backward() in waves or between ranks, likewise.
+void measure_backward_journey(const MoeLayerSize& layer, const LayerRows& rows,
+                              ArenaMeasure& scratch) {
+  push_packed(layer, rows, layer.dtype, layer.hidden, scratch);
+  scratch.push(compute_type_of(layer.dtype), {rows.rows_sent, 1}, 1.0, Purpose::exchange);
+  if (!keeps_rows(layer, rows)) push_sent(layer, rows, scratch);
+  const MeasureScope wave(scratch);
+  if (!keeps_rows(layer, rows)) push_rows(layer, rows, scratch);
+  // All three travel, or are what came of rows that did.
+  scratch.set_purpose(Purpose::exchange);
+  [[maybe_unused]] const ReturnedGradients gradients =
+      push_gradients(layer.dtype, rows.rows_at_once(), layer.hidden, scratch);
+  scratch.set_purpose(Purpose::work);
+  measure_experts_backward(layer, rows, scratch);
+}
+
 void measure_route(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMeasure& work) {
   const MeasureScope scope(work.scratch);
   const DType scores = compute_type_of(layer.dtype);
@@ -88,27 +120,21 @@ void measure_forward(const MoeLayerSize& layer, const LayerRows& rows, Workspace
   measure_route(layer, rows, work);
   work.scratch.push(DType::i32, {layer.expert_parallel, layer.num_experts}, 1.0, Purpose::exchange);
   [[maybe_unused]] const RowOrder order = push_order(row_capacity(layer, rows), work.saved);
-  push_sent(layer, rows, work.scratch);
+  const bool is_here = stays_here(layer, rows);
+  if (!is_here) push_sent(layer, rows, work.scratch);
   push_rows(layer, rows, keeps_rows(layer, rows) ? work.saved : work.scratch);
-  work.scratch.push(layer.dtype, {rows.rows_at_once(), layer.hidden}, 1.0, Purpose::exchange);
+  work.scratch.push(layer.dtype, {rows.rows_at_once(), layer.hidden}, 1.0,
+                    is_here ? Purpose::work : Purpose::exchange);
   push_activation(layer, rows, work.scratch);
 }
 
 void measure_backward(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMeasure& work) {
   const MeasureScope scope(work.scratch);
   const DType scores = compute_type_of(layer.dtype);
-  push_packed(layer, rows, layer.dtype, layer.hidden, work.scratch);
-  work.scratch.push(scores, {rows.rows_sent, 1}, 1.0, Purpose::exchange);
-  if (!keeps_rows(layer, rows)) push_sent(layer, rows, work.scratch);
-  {
-    const MeasureScope wave(work.scratch);
-    if (!keeps_rows(layer, rows)) push_rows(layer, rows, work.scratch);
-    // All three travel, or are what came of rows that did.
-    work.scratch.set_purpose(Purpose::exchange);
-    [[maybe_unused]] const ReturnedGradients gradients =
-        push_gradients(layer.dtype, rows.rows_at_once(), layer.hidden, work.scratch);
-    work.scratch.set_purpose(Purpose::work);
-    measure_experts_backward(layer, rows, work.scratch);
+  if (stays_here(layer, rows)) {
+    measure_backward_here(layer, rows, work.scratch);
+  } else {
+    measure_backward_journey(layer, rows, work.scratch);
   }
   work.scratch.push(scores, {rows.rows_sent, 1});
   work.scratch.push(scores, {layer.tokens, layer.num_experts});

@@ -26,14 +26,14 @@ struct LayerRows {
 /// One layer on one rank.
 struct MoeLayerSize {
   const router::RouterConfig& router;
-  std::int64_t tokens = 0;   ///< T of a lane
-  std::int64_t hidden = 0;   ///< H
-  std::int64_t inner = 0;    ///< F
-  int num_experts = 1;       ///< E
-  int expert_parallel = 1;   ///< P
-  int exchange_chunks = 1;   ///< as the layer takes it
-  Keep keep = Keep::rows;    ///< likewise
-  bool has_quota = false;    ///< budget mode quota
+  std::int64_t tokens = 0;  ///< T of a lane
+  std::int64_t hidden = 0;  ///< H
+  std::int64_t inner = 0;   ///< F
+  int num_experts = 1;      ///< E
+  int expert_parallel = 1;  ///< P
+  int exchange_chunks = 1;  ///< as the layer takes it
+  Keep keep = Keep::rows;   ///< likewise
+  bool has_quota = false;   ///< budget mode quota
   Determinism determinism = Determinism::repeatable;
   DType dtype = DType::f32;  ///< of rows and weights
 };

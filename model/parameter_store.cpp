@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "model/initial_values.h"
 #include "runtime/ops/elementwise.h"
 
@@ -44,6 +46,12 @@ void ParameterStore::allocate(std::uint64_t seed, Device& device, Stream& stream
     values_[index(space)] = DeviceBuffer(device, bytes(space));
     gradients_[index(space)] = DeviceBuffer(device, gradient_bytes(space));
   }
+  first_flag_ = {0};
+  for (const ParameterInfo& info : infos_) {
+    const std::int64_t flags = info.space == Space::expert ? info.shape[0] : 1;
+    first_flag_.push_back(first_flag_.back() + static_cast<std::size_t>(flags));
+  }
+  is_stale_ = std::make_unique<std::uint8_t[]>(first_flag_.back());
   if (exact_) overflow_ = DeviceBuffer(device, Bytes(size_of(DType::i64)));
   for (const LogicalTensor& tensor : logical_tensors()) {
     const ParameterInfo& info = infos_[tensor.parameter.value];
@@ -60,7 +68,8 @@ Parameter ParameterStore::operator[](ParameterId id) const {
   return {.value = values(info.space).rows(info.offset, end).reshaped(info.shape),
           .gradient = gradients(info.space).rows(info.offset, end).reshaped(info.shape),
           .format = exact_.value_or(FixedPoint{}),
-          .overflow = overflow()};
+          .overflow = overflow(),
+          .is_stale = flags_of(id.value)};
 }
 
 std::vector<LogicalTensor> ParameterStore::logical_tensors() const {
@@ -91,6 +100,29 @@ TensorView ParameterStore::gradients(Space space) const {
 void ParameterStore::zero_gradients(Stream& stream) {
   for (const Space space : {Space::dense, Space::expert}) ops::fill_zero(gradients(space), stream);
   if (exact_) ops::fill_zero({overflow(), Shape{overflow().size()}}, stream);
+  std::fill_n(is_stale_.get(), first_flag_.back(), std::uint8_t{0});
+}
+
+void ParameterStore::forget_gradients(Stream& stream) {
+  if (exact_) {
+    zero_gradients(stream);
+    return;
+  }
+  std::fill_n(is_stale_.get(), first_flag_.back(), std::uint8_t{1});
+}
+
+void ParameterStore::settle_gradients(Stream& stream) {
+  for (std::size_t i = 0; i < infos_.size(); ++i) {
+    const std::span<std::uint8_t> flags = flags_of(i);
+    const TensorView gradient = (*this)[ParameterId{i}].gradient;
+    for (std::size_t part = 0; part < flags.size(); ++part) {
+      if (flags[part] == 0) continue;
+      const bool is_whole = flags.size() == 1;
+      const auto row = static_cast<std::int64_t>(part);
+      ops::fill_zero(is_whole ? gradient : gradient.rows(row, row + 1), stream);
+      flags[part] = 0;
+    }
+  }
 }
 
 }  // namespace softmoe::model

@@ -3,6 +3,7 @@
 // Every trained number of the model in two flat spaces, and their gradients beside them.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -86,12 +87,21 @@ class ParameterStore {
   [[nodiscard]] TensorView values(Space space) const;
   [[nodiscard]] TensorView gradients(Space space) const;
   void zero_gradients(Stream& stream);
+  /// The same, but where a gradient is contributed to anyway its first contribution is left to
+  /// overwrite it: what is read before settle_gradients() may be of the step before.
+  void forget_gradients(Stream& stream);
+  /// Sets to zero what was forgotten and got no contribution.
+  void settle_gradients(Stream& stream);
   /// Contributions to exact gradients that did not fit since zero_gradients(), [1]; empty where
   /// gradients are not exact.
   [[nodiscard]] View<std::int64_t> overflow() const { return overflow_.as<std::int64_t>(); }
 
  private:
   static std::size_t index(Space space) { return static_cast<std::size_t>(space); }
+  [[nodiscard]] std::span<std::uint8_t> flags_of(std::size_t parameter) const {
+    return {is_stale_.get() + first_flag_[parameter],
+            first_flag_[parameter + 1] - first_flag_[parameter]};
+  }
 
   DType dtype_;
   ExpertId first_expert_;
@@ -101,6 +111,8 @@ class ParameterStore {
   DeviceBuffer values_[2];
   DeviceBuffer gradients_[2];
   DeviceBuffer overflow_;
+  std::vector<std::size_t> first_flag_;       ///< of each parameter, and the end
+  std::unique_ptr<std::uint8_t[]> is_stale_;  ///< Parameter::is_stale of all, behind one another
 };
 
 }  // namespace softmoe::model

@@ -101,7 +101,7 @@ void Trainer::run_lanes(const budget::ControlWord& word) {
   } else {
     parts_.model.routing().forget_cuts();
   }
-  parts_.model.parameters().zero_gradients(stream);
+  parts_.model.parameters().forget_gradients(stream);
   ops::fill_zero(scalars_.tensor(DType::f64, {2}), stream);
   if (exact_) exact_->begin(stream);
   // All ranks go through equally many rounds; one without a lane takes part with no tokens.
@@ -110,6 +110,7 @@ void Trainer::run_lanes(const budget::ControlWord& word) {
   const int rounds = (parts_.config.lanes + world - 1) / world;
   for (int round = 0; round < rounds; ++round) run_lane(round * world + rank);
   if (!exact_) parts_.model.routing().fold_layer_means_gradient(parts_.model.eta(), parts_.work);
+  parts_.model.parameters().settle_gradients(stream);
 }
 
 void Trainer::run_lane(int lane) {

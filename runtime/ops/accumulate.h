@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "runtime/base/determinism.h"
 #include "runtime/device/arena_measure.h"
 #include "runtime/device/parameter.h"
@@ -15,7 +17,10 @@ namespace softmoe::ops {
 template <class Produce>
 void accumulate(const Parameter& parameter, Workspace& work, Produce&& produce) {
   if (parameter.gradient.dtype() != DType::i64) {
-    produce(parameter.gradient, 1.0);
+    const std::span<std::uint8_t> is_stale = parameter.is_stale;
+    const bool is_first = !is_stale.empty() && is_stale.front() != 0;
+    std::fill(is_stale.begin(), is_stale.end(), std::uint8_t{0});
+    produce(parameter.gradient, is_first ? 0.0 : 1.0);
     return;
   }
   const ArenaScope scope(work.scratch);
