@@ -65,6 +65,12 @@ def has_compiler():
     return subprocess.run(["c++", "--version"], capture_output=True, check=False).returncode == 0
 
 
+def on_the_machine():
+    """The torch of Debian's python3, if it is installed: enough for tests."""
+    made = subprocess.run(["/usr/bin/python3", "-c", "import torch"], capture_output=True, check=False)
+    return [Torch("the machine", "/usr/bin/python3", {}, False)] if made.returncode == 0 else []
+
+
 def find():
     """Those that can be imported, the newest first."""
     found = []
