@@ -35,9 +35,9 @@ class Trainer:
 
     def step(self, token, target):
         """The mean loss of the step; tokens are this rank's."""
-        loss, counts = self.model.loss_and_gradient(token, target)
+        loss, tallies = self.model.loss_and_gradient(token, target)
         self.optimizer.update(self.optimizer.sum_squares())
-        self.routing.observe(counts)
+        self.routing.observe(tallies)
         return loss
 
     def part(self, batch):
@@ -63,15 +63,15 @@ class ExpertTrainer(Trainer):
         self.optimizer = AdamW(self.parameters, 0, self.parameters.values.numel())
 
     def step(self, token, target):
-        loss, counts = self.model.loss_and_gradient(token, target)
+        loss, tallies = self.model.loss_and_gradient(token, target)
         gradients = self.parameters.gradients
         dense = gradients[: self.dense_end]
         dist.all_reduce(dense)
         squares = float(torch.linalg.vector_norm(gradients[self.dense_end :])) ** 2
-        sums = torch.cat([counts.reshape(-1).double(), torch.tensor([loss, squares], dtype=torch.float64)])
+        sums = torch.cat([tallies.reshape(-1).double(), torch.tensor([loss, squares], dtype=torch.float64)])
         dist.all_reduce(sums)
         self.optimizer.update(float(sums[-1]) + float(torch.linalg.vector_norm(dense)) ** 2)
-        self.routing.observe(sums[:-2].view_as(counts))
+        self.routing.observe(sums[:-2].view_as(tallies))
         return float(sums[-2])
 
     def part(self, batch):
@@ -104,8 +104,8 @@ class SharedTrainer(Trainer):
 
     def step(self, token, target):
         sums = self.memory["sums"]
-        loss, counts = self.model.loss_and_gradient(token, target)
-        sums[self.rank, : counts.numel()] = counts.reshape(-1).double()
+        loss, tallies = self.model.loss_and_gradient(token, target)
+        sums[self.rank, : tallies.numel()] = tallies.reshape(-1).double()
         sums[self.rank, -2] = loss
         self.wait()
         own, other = (self.memory["gradients"][r, self.begin : self.end] for r in (self.rank, 1 - self.rank))
@@ -114,7 +114,7 @@ class SharedTrainer(Trainer):
         self.wait()
         total = sums.sum(0)
         self.optimizer.update(float(total[-1]))
-        self.routing.observe(total[: counts.numel()].view_as(counts))
+        self.routing.observe(total[: tallies.numel()].view_as(tallies))
         self.wait()
         return float(total[-2])
 
@@ -131,7 +131,7 @@ def shared_memory(shape):
     return {
         "values": torch.zeros(size).share_memory_(),
         "gradients": torch.zeros(2, size).share_memory_(),
-        "sums": torch.zeros(2, shape.layers * shape.experts + 2, dtype=torch.float64).share_memory_(),
+        "sums": torch.zeros(2, shape.layers * (shape.experts + 1) + 2, dtype=torch.float64).share_memory_(),
         "barrier": context.Barrier(2, timeout=600),
     }
 

@@ -150,8 +150,8 @@ class Model:
         self.table = "embedding" if shape.tied else "output"
 
     def loss_and_gradient(self, token, target):
-        """Overwrites every gradient; returns this rank's part of the mean loss, and the rows of each
-        layer and expert that this rank's tokens run, [L, E]."""
+        """Overwrites every gradient; returns this rank's part of the mean loss, and the tallies
+        [L, E + 1] of this rank's tokens: rows by expert, scores near the cut."""
         means = self.routing.layer_means(self.value["layer_means"])
         x = self.value["embedding"].index_select(0, token)
         for attention, experts, k in zip(self.attention, self.experts, means):
@@ -163,7 +163,7 @@ class Model:
         (d_embedding if self.shape.tied else d_embedding.zero_()).index_add_(0, token, d_x)
         d_means = torch.stack([experts.router.d_k for experts in self.experts])
         self.gradient["layer_means"].copy_(self.routing.layer_means_vjp(self.value["layer_means"], d_means))
-        return loss, torch.stack([experts.saved.plan.counts for experts in self.experts])
+        return loss, torch.stack([experts.router.tallies for experts in self.experts])
 
     def _head(self, x, target):
         gain, table = self.value["final_norm"], self.value[self.table]

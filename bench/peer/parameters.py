@@ -115,8 +115,9 @@ class Parameters:
 class AdamW:
     """AdamW over the part [begin, end) of flat parameters; vectors are not decayed."""
 
-    def __init__(self, parameters, begin, end, rate=3e-3, clip=1.0):
-        self._clip = clip
+    def __init__(self, parameters, begin, end, rate=3e-3, clip=1.0, warmup=100):
+        """@param warmup  steps in which the rate rises linearly"""
+        self._clip, self._rate, self._warmup, self._steps = clip, rate, warmup, 0
         self._gradients = parameters.gradients[begin:end]
         vectors = parameters.group_end["vector"]
         groups = []
@@ -138,4 +139,7 @@ class AdamW:
         norm = math.sqrt(sum_squares)
         if norm > self._clip:
             self._gradients.mul_(self._clip / norm)
+        self._steps += 1
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate * min(1, self._steps / self._warmup)
         self._optimizer.step()

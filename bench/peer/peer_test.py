@@ -100,6 +100,25 @@ class Dispatch(unittest.TestCase):
         self.assertEqual(plan.counts.tolist(), mask.sum(0).tolist())
 
 
+class RoutingTest(unittest.TestCase):
+    def test_weighs_experts_by_their_share_of_the_last_steps_rows(self):
+        routing = Routing(TINY, "topk", TINY.tokens)
+
+        routing.observe(torch.tensor([[10, 0, 20, 0, 30, 20, 5], [1, 1, 1, 1, 1, 1, 5]]))
+
+        torch.testing.assert_close(routing.weights[0], 0.05 * 6 * torch.tensor([10, 0, 20, 0, 30, 20]) / 80)
+        torch.testing.assert_close(routing.weights[1], torch.full((6,), 0.05))
+        self.assertEqual(routing.rows_per_token, 86 / TINY.tokens)
+        self.assertEqual(routing.shift, 0.0)
+
+    def test_raises_the_cut_when_more_rows_run_than_the_budget_has(self):
+        routing = Routing(TINY, "softmoe", TINY.tokens)
+
+        routing.observe(torch.full((2, 7), TINY.tokens))
+
+        self.assertGreater(routing.shift, 0)
+
+
 def plain_norm(x, gain, epsilon):
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + epsilon) * gain
 
@@ -199,7 +218,7 @@ class ModelTest(unittest.TestCase):
     @torch.no_grad()
     def test_learns_and_holds_its_budget(self):
         parameters, routing, model = self.make("softmoe", dtype=torch.float32)
-        optimizer = AdamW(parameters, 0, parameters.values.numel(), rate=1e-2)
+        optimizer = AdamW(parameters, 0, parameters.values.numel(), rate=1e-2, warmup=1)
         losses, rows = [], []
         for _ in range(40):
             loss, counts = model.loss_and_gradient(self.token, self.target)
@@ -215,7 +234,7 @@ class ModelTest(unittest.TestCase):
     def test_one_step_lowers_the_loss(self):
         for kind in ("topk", "softmoe"):
             parameters, _, model = self.make(kind, dtype=torch.float32)
-            optimizer = AdamW(parameters, 0, parameters.values.numel(), rate=1e-3)
+            optimizer = AdamW(parameters, 0, parameters.values.numel(), rate=1e-3, warmup=1)
             before, _ = model.loss_and_gradient(self.token, self.target)
             optimizer.update(optimizer.sum_squares())
             after, _ = model.loss_and_gradient(self.token, self.target)

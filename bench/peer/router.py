@@ -37,6 +37,9 @@ class Plan:
 class Routing:
     """What the layers of a model share: the kind, the shift lambda, the loads of the last step."""
 
+    NEWTON, DEBT = 0.7, 0.1  # of the step that would meet the budget at once; of what is overdrawn
+    NEAR = 0.25  # half the width, in units of alpha, in which scores at the cut are counted
+
     def __init__(self, shape, kind, total_tokens):
         self.shape, self.kind = shape, kind
         self.budget = float(shape.experts_per_token * shape.layers)
@@ -44,7 +47,7 @@ class Routing:
         self.total_tokens = total_tokens
         self.weights = [torch.full((shape.experts,), shape.balance) for _ in range(shape.layers)]
         self.rows_per_token = 0.0
-        self._slope = 2.0
+        self._debt = 0.0
 
     @property
     def cut(self):
@@ -61,16 +64,20 @@ class Routing:
         pi = torch.softmax(eta, 0)
         return (self.budget - self.shape.layers) * pi * (d_k - (pi * d_k).sum())
 
-    def observe(self, counts):
-        """After a step: the rows [L, E] of all ranks. Sets the weights of the balance loss, and moves
-        the shift towards the budget by a secant that estimates how the rows follow it."""
-        totals = counts.sum(1, keepdim=True).clamp(min=1)
-        share = counts.double() / totals
+    def observe(self, tallies):
+        """After a step: the tallies [L, E + 1] of all ranks, rows by expert and then scores near the
+        cut. Sets the weights of the balance loss, and moves the shift towards the budget: the density
+        of scores at the cut is how the rows follow it."""
+        counts = tallies[:, :-1].double()
+        share = counts / counts.sum(1, keepdim=True).clamp(min=1)
         self.weights = list((self.shape.balance * self.shape.experts * share).float().unbind(0))
         rows = float(counts.sum()) / self.total_tokens
         if self.kind == "softmoe":
-            self.shift += 0.7 * (rows - self.budget) / self._slope
-            self.shift = min(8.0, max(-8.0, self.shift))
+            density = float(tallies[:, -1].sum()) / (2 * self.NEAR * self.total_tokens)
+            error = rows - self.budget
+            self._debt = min(2.0, max(-2.0, self._debt + error))
+            wanted = self.NEWTON * (error + self.DEBT * self._debt) / max(density, 0.1 * self.budget)
+            self.shift = min(8.0, max(-8.0, self.shift + min(0.5, max(-0.5, wanted))))
         self.rows_per_token = rows
 
 
@@ -88,6 +95,7 @@ class Router:
         logits = x @ self.weight.t()
         self.scores, self.normed, self.scale = kernels.normalise(logits, self.gain, shape.score_epsilon)
         if self.routing.kind == "topk":
+            near = 0
             mask = kernels.best_experts(self.scores, shape.experts_per_token)
             self.gates = kernels.top_k_gates(self.scores, mask)
         else:
@@ -95,7 +103,9 @@ class Router:
             self.gates, self.f = kernels.lapsum_gates(self.u)
             cap = max(1, min(shape.experts, math.ceil(float(k) * shape.cap_factor - 1e-6)))
             mask = lapsum.truncate(self.u, self.routing.cut, cap)
+            near = int(((self.u - self.routing.cut).abs() < self.routing.NEAR).sum())
         self.plan = Plan(mask, self.gates)
+        self.tallies = torch.cat([self.plan.counts, torch.tensor([near])])
         return self.plan
 
     def backward(self, d_gate, d_x):

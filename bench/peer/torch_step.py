@@ -9,7 +9,6 @@ interleave processes that are warm; an empty line ends it.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -94,9 +93,10 @@ def serve(arguments, run, rank, orders):
     while True:
         if rank == 0:
             words = sys.stdin.readline().split()
-            orders[0].put(words) if orders else None
+            if orders:
+                orders.put(words)
         else:
-            words = orders[0].get()
+            words = orders.get()
         if len(words) != 2:
             return
         made = run.measure(int(words[0]), int(words[1]))
@@ -104,14 +104,12 @@ def serve(arguments, run, rank, orders):
             print(json.dumps(made), flush=True)
 
 
-def rank_main(rank, arguments, shared, orders, input_descriptor=None):
+def rank_main(rank, arguments, shared, orders):
     import torch
 
     import layouts
     from parameters import SHAPES
 
-    if input_descriptor is not None:
-        sys.stdin = os.fdopen(input_descriptor)
     torch.set_grad_enabled(False)
     torch.set_num_threads(arguments.threads if arguments.layout == "threads" else 1)
     common = (SHAPES[arguments.shape], arguments.routing, arguments.compile, arguments.seed)
@@ -140,7 +138,7 @@ def main():
 
     context = multiprocessing.get_context("spawn")
     shared = layouts.free_port() if arguments.layout == "experts" else layouts.shared_memory(SHAPES[arguments.shape])
-    orders = [context.Queue()]
+    orders = context.Queue()
     other = context.Process(target=rank_main, args=(1, arguments, shared, orders), daemon=True)
     other.start()
     rank_main(0, arguments, shared, orders)
