@@ -115,8 +115,9 @@ class Parameters:
 class AdamW:
     """AdamW over the part [begin, end) of flat parameters; vectors are not decayed."""
 
-    def __init__(self, parameters, begin, end, rate=3e-3, clip=1.0, warmup=100):
-        """@param warmup  steps in which the rate rises linearly"""
+    def __init__(self, parameters, begin, end, rate=3e-4, clip=1.0, warmup=100):
+        """@param rate    costs the same whatever it is; a small one lets LapSum's rows stand at the budget
+        @param warmup  steps in which the rate rises linearly"""
         self._clip, self._rate, self._warmup, self._steps = clip, rate, warmup, 0
         self._gradients = parameters.gradients[begin:end]
         vectors = parameters.group_end["vector"]
