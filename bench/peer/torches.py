@@ -10,7 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 
 # Memory that a step frees stays with the process: asking for it again costs page faults.
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
+# Threads that wait asleep are no slower here, and do not collapse when something else wants a core.
+TUNING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33), "OMP_WAIT_POLICY": "passive"}
 
 DESCRIBE = """
 import torch
@@ -76,14 +77,14 @@ def find():
     found = []
     venv = BUILD / "peer-venv/bin/python"
     if venv.exists():
-        cache = {"TORCHINDUCTOR_CACHE_DIR": str(BUILD / "peer-cache"), **MALLOC}
+        cache = {"TORCHINDUCTOR_CACHE_DIR": str(BUILD / "peer-cache"), **TUNING}
         found.append(Torch("PyPI", str(venv), cache, has_compiler()))
     debian = BUILD / "peer-debian"
     if (debian / "library_path").exists():
         environment = {
             "LD_LIBRARY_PATH": (debian / "library_path").read_text().strip(),
             "PYTHONPATH": str(debian / "root/usr/lib/python3/dist-packages"),
-            **openblas_kernels(), **MALLOC,
+            **openblas_kernels(), **TUNING,
         }
         found.append(Torch("Debian", "/usr/bin/python3", environment, False))
     return [torch for torch in map(describe, found) if torch]
