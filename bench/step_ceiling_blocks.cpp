@@ -46,13 +46,13 @@ void StepCeiling::linear(model::ParameterId weight, ConstTensorView x, TensorVie
 void StepCeiling::linear_backward(model::ParameterId weight, ConstTensorView d_y, ConstTensorView x,
                                   TensorView d_x, double beta) {
   on_clock(CeilingPart::linear, [&] {
-    ops::gemm({.a = d_y,
-               .b = x,
-               .c = parameters_[weight].gradient,
-               .transpose_a = ops::Transpose::yes,
-               .beta = first_beta_},
-              work_.compute);
-    model::linear_input_gradient(parameters_[weight], d_y, d_x, beta, work_.compute);
+    ops::gemm_pair({.a = d_y,
+                    .b = x,
+                    .c = parameters_[weight].gradient,
+                    .transpose_a = ops::Transpose::yes,
+                    .beta = first_beta_},
+                   {.a = d_y, .b = parameters_[weight].value, .c = d_x, .beta = beta},
+                   work_.compute);
   });
 }
 

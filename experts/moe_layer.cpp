@@ -260,20 +260,19 @@ MoeTraffic MoeLayer::traffic() const {
 void MoeLayer::add_router_gradients(const MoeWeights& weights, ConstTensorView d_logits_TE,
                                     TensorView d_x_TH, Workspace& work) const {
   const ConstTensorView x_TH = for_router(x_TH_, work);
-  ops::accumulate(weights.router_EH, work, [&](TensorView d_router, double beta) {
-    ops::gemm({.a = d_logits_TE,
-               .b = x_TH,
-               .c = d_router,
-               .transpose_a = ops::Transpose::yes,
-               .beta = beta},
-              work.compute);
-  });
   const bool is_same_type = d_x_TH.dtype() == d_logits_TE.dtype();
   const TensorView sum_TH =
       is_same_type ? d_x_TH : work.scratch.push(d_logits_TE.dtype(), d_x_TH.shape());
   if (!is_same_type) ops::convert(d_x_TH, sum_TH, work.compute);
-  ops::gemm({.a = d_logits_TE, .b = weights.router_EH.value, .c = sum_TH, .beta = 1.0},
-            work.compute);
+  ops::accumulate(weights.router_EH, work, [&](TensorView d_router, double beta) {
+    ops::gemm_pair({.a = d_logits_TE,
+                    .b = x_TH,
+                    .c = d_router,
+                    .transpose_a = ops::Transpose::yes,
+                    .beta = beta},
+                   {.a = d_logits_TE, .b = weights.router_EH.value, .c = sum_TH, .beta = 1.0},
+                   work.compute);
+  });
   if (!is_same_type) ops::convert(sum_TH, d_x_TH, work.compute);
 }
 

@@ -49,18 +49,17 @@ void AttentionBlock::decode(const Batch& batch, KvCache& cache, ConstTensorView 
 void AttentionBlock::backward(const Batch& batch, TensorView d_x_TH, Workspace& work) {
   const PhaseScope phase(work.progress, Phase::attention, layer_);
   const ArenaScope scope(work.scratch);
-  linear_weight_gradient(weights_.out, d_x_TH, saved_.heads_out, work);
   const TensorView d_heads_out = work.scratch.push(d_x_TH.dtype(), saved_.heads_out.shape());
-  linear_input_gradient(weights_.out, d_x_TH, d_heads_out, /*beta=*/0.0, work.compute);
+  linear_backward(weights_.out, {.d_y_TO = d_x_TH, .x_TI = saved_.heads_out, .d_x_TI = d_heads_out},
+                  work);
 
   const TensorView d_qkv = work.scratch.push(d_x_TH.dtype(), saved_.qkv.shape());
   ops::attention_backward(
       {.forward = over_batch(batch), .d_o = d_heads_out, .d_q = d_qkv, .d_k = d_qkv, .d_v = d_qkv},
       work.scratch, work.compute);
   turn(batch, d_qkv, ops::RotaryDirection::backward, work);
-  linear_weight_gradient(weights_.qkv, d_qkv, normed_TH_, work);
   const TensorView d_normed_TH = work.scratch.push(d_x_TH.dtype(), d_x_TH.shape());
-  linear_input_gradient(weights_.qkv, d_qkv, d_normed_TH, /*beta=*/0.0, work.compute);
+  linear_backward(weights_.qkv, {.d_y_TO = d_qkv, .x_TI = normed_TH_, .d_x_TI = d_normed_TH}, work);
   norm_.backward(d_normed_TH, d_x_TH, work);
 }
 

@@ -31,13 +31,13 @@ void FeedForward::backward(ConstTensorView d_y_TH, TensorView d_x_TH, double bet
   linear_weight_gradient(weights_.down, d_y_TH, a_TF, work);
   // The activation's gradient takes the activation's place, and h's gradient that of h.
   const TensorView d_a_TF = a_TF;
-  linear_input_gradient(weights_.down, d_y_TH, d_a_TF, /*beta=*/0.0, work.compute);
+  linear_input_gradient(weights_.down, d_y_TH, d_a_TF, work.compute);
   const TensorView d_h_T2F = h_T2F_;
   ops::swiglu_backward(
       {.d_a_MF = d_a_TF, .h_M2F = h_T2F_, .gate_M = {}, .d_h_M2F = d_h_T2F, .d_gate_M = {}},
       work.compute);
-  linear_weight_gradient(weights_.gate_up, d_h_T2F, x_TH_, work);
-  linear_input_gradient(weights_.gate_up, d_h_T2F, d_x_TH, beta, work.compute);
+  linear_backward(weights_.gate_up,
+                  {.d_y_TO = d_h_T2F, .x_TI = x_TH_, .d_x_TI = d_x_TH, .beta = beta}, work);
 }
 
 TensorView FeedForward::activate(Workspace& work) const {

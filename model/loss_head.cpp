@@ -66,14 +66,13 @@ void LossHead::run_chunks(const Batch& batch, std::optional<Gradients> gradients
 
 void LossHead::add_gradients(ConstTensorView d_logits, std::int64_t begin, std::int64_t end,
                              const Gradients& gradients, Workspace& work) const {
-  ops::gemm({.a = d_logits,
-             .b = normed_TH_.rows(begin, end),
-             .c = gradients.d_table_VH,
-             .transpose_a = ops::Transpose::yes,
-             .beta = gradients.beta},
-            work.compute);
-  linear_input_gradient(table_VH_, d_logits, gradients.d_normed_TH.rows(begin, end), /*beta=*/0.0,
-                        work.compute);
+  ops::gemm_pair({.a = d_logits,
+                  .b = normed_TH_.rows(begin, end),
+                  .c = gradients.d_table_VH,
+                  .transpose_a = ops::Transpose::yes,
+                  .beta = gradients.beta},
+                 {.a = d_logits, .b = table_VH_.value, .c = gradients.d_normed_TH.rows(begin, end)},
+                 work.compute);
 }
 
 }  // namespace softmoe::model

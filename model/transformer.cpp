@@ -17,8 +17,8 @@ experts::Receiving receiving_of(const Transformer::Options& options) {
   return {.chunks = options.exchange_chunks,
           .max_rows = options.max_received_rows,
           .keep = recomputes ? experts::Keep::plan : experts::Keep::rows,
-          .determinism = options.exact_gradients ? Determinism::layout_invariant
-                                                 : Determinism::repeatable};
+          .determinism =
+              options.exact_gradients ? Determinism::layout_invariant : Determinism::repeatable};
 }
 
 }  // namespace

@@ -79,12 +79,12 @@ class LaneWalk {
     if (inner(layer) > 0) feed_forward_backward(layer);
     if (is_moe(layer)) experts::measure_backward(moe(), rows(layer), work_);
     // Attention: gradients of its heads' output, of the projection and of its input.
-    contribution({config_.hidden, config_.heads * config_.head_size()});
     scratch_.push(lane_.dtype, {tokens_, config_.heads * config_.head_size()});
+    contribution({config_.hidden, config_.heads * config_.head_size()});
     scratch_.push(lane_.dtype, {tokens_, config_.qkv_columns()});
     attention_tiles(2);
-    contribution({config_.qkv_columns(), config_.hidden});
     scratch_.push(lane_.dtype, shape_TH_);
+    contribution({config_.qkv_columns(), config_.hidden});
     contribution({config_.hidden});
   }
 

@@ -4,6 +4,17 @@
 
 namespace softmoe {
 
+namespace {
+
+/// Looks at a condition some tens of microseconds long; whoever has work gets the core meanwhile.
+template <class Condition>
+void look_out_for(const Condition& condition) {
+  constexpr int kLooks = 64;
+  for (int look = 0; look < kLooks && !condition(); ++look) std::this_thread::yield();
+}
+
+}  // namespace
+
 Workers::Workers(int num_threads) {
   require(num_threads >= 1, "a rank needs at least one thread");
   for (int worker = 1; worker < num_threads; ++worker) {
@@ -14,7 +25,7 @@ Workers::Workers(int num_threads) {
 Workers::~Workers() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    stopping_.store(true);
   }
   start_.notify_all();
   for (std::thread& thread : threads_) thread.join();
@@ -27,29 +38,33 @@ void Workers::run(std::int64_t count, Call call, void* context) {
     context_ = context;
     count_ = count;
     next_.store(0, std::memory_order_relaxed);
-    busy_ = static_cast<int>(threads_.size());
+    busy_.store(static_cast<int>(threads_.size()));
     failure_ = nullptr;
-    ++round_;
+    round_.fetch_add(1);
   }
   start_.notify_all();
   drain(0);
+  const auto is_done = [this] { return busy_.load() == 0; };
+  look_out_for(is_done);
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_ == 0; });
+  done_.wait(lock, is_done);
   if (failure_) std::rethrow_exception(failure_);
 }
 
 void Workers::work(int worker) {
   std::uint64_t seen_round = 0;
   for (;;) {
+    const auto has_work = [&] { return stopping_.load() || round_.load() != seen_round; };
+    look_out_for(has_work);
     {
       std::unique_lock lock(mutex_);
-      start_.wait(lock, [&] { return stopping_ || round_ != seen_round; });
-      if (stopping_) return;
-      seen_round = round_;
+      start_.wait(lock, has_work);
+      if (stopping_.load()) return;
+      seen_round = round_.load();
     }
     drain(worker);
     const std::lock_guard lock(mutex_);
-    if (--busy_ == 0) done_.notify_one();
+    if (busy_.fetch_sub(1) == 1) done_.notify_one();
   }
 }
 

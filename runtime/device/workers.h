@@ -14,8 +14,10 @@
 
 namespace softmoe {
 
-/// A fixed set of threads, the calling one included; with one thread nothing is ever started.
-/// Not reentrant: a function run by for_each must not call for_each of the same Workers.
+/// A fixed set of threads, the calling one included; with one thread nothing is ever started. A
+/// step hands out work thousands of times, so a thread without any looks out for it for some
+/// microseconds, giving way to others, before it sleeps. Not reentrant: a function run by for_each
+/// must not call for_each of the same Workers.
 class Workers {
  public:
   /// @param num_threads at least 1, the calling thread included.
@@ -54,9 +56,9 @@ class Workers {
   std::mutex mutex_;
   std::condition_variable start_;
   std::condition_variable done_;
-  std::uint64_t round_ = 0;
-  int busy_ = 0;
-  bool stopping_ = false;
+  std::atomic<std::uint64_t> round_{0};
+  std::atomic<int> busy_{0};
+  std::atomic<bool> stopping_{false};
   std::exception_ptr failure_;
 
   Call call_ = nullptr;

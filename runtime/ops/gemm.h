@@ -24,7 +24,7 @@ struct GemmArguments {
   double beta = 0.0;
 };
 
-/// Any extent may be 0 (k = 0 leaves beta * C). Large products are cut into row blocks over the
+/// Any extent may be 0 (k = 0 leaves beta * C). Large products are cut into blocks over the
 /// workers of the stream's device. cuda: cuBLAS, f32 (no TF32) and bf16, sums in f32.
 /// @throws InvalidArgument naming the shapes if they do not fit, or if types differ.
 using GemmOp = void(const GemmArguments& arguments, Stream& stream);
@@ -37,6 +37,14 @@ GemmOp gemm;
 }
 namespace cuda {
 GemmOp gemm;
+}
+
+/// Two products, neither of which reads or writes what the other writes. On the processor the
+/// workers share the blocks of both, so that one too small to be cut leaves nobody idle.
+using GemmPairOp = void(const GemmArguments& first, const GemmArguments& second, Stream& stream);
+GemmPairOp gemm_pair;
+namespace cpu {
+GemmPairOp gemm_pair;
 }
 
 /// One product per group over rows that lie behind one another: group g owns rows

@@ -24,7 +24,9 @@ void check_runs(const Checks& check, const Stream& stream, std::int64_t runs) {
 
 }  // namespace
 
-void gemm(const GemmArguments& arguments, Stream& stream) {
+namespace {
+
+void check_gemm(const GemmArguments& arguments) {
   const Checks check("gemm");
   const auto& [a, b, c, transpose_a, transpose_b, alpha, beta] = arguments;
   check.same_float({{"a", a}, {"b", b}, {"c", c}});
@@ -36,8 +38,25 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
   const std::int64_t n = b.dim(b_is_transposed ? 0 : 1);
   check.shape({"b", b}, b_is_transposed ? Shape{n, k} : Shape{k, n});
   check.shape({"c", c}, {a.dim(a_is_transposed ? 1 : 0), n});
-  pick<GemmOp>(stream, a.dtype(), {"gemm", &reference::gemm, &cpu::gemm, &cuda::gemm})(arguments,
-                                                                                       stream);
+}
+
+}  // namespace
+
+void gemm(const GemmArguments& arguments, Stream& stream) {
+  check_gemm(arguments);
+  pick<GemmOp>(stream, arguments.a.dtype(), {"gemm", &reference::gemm, &cpu::gemm, &cuda::gemm})(
+      arguments, stream);
+}
+
+void gemm_pair(const GemmArguments& first, const GemmArguments& second, Stream& stream) {
+  if (has_vector_kernels(stream, first.a.dtype()) && has_vector_kernels(stream, second.a.dtype())) {
+    check_gemm(first);
+    check_gemm(second);
+    cpu::gemm_pair(first, second, stream);
+    return;
+  }
+  gemm(first, stream);
+  gemm(second, stream);
 }
 
 void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream& stream) {

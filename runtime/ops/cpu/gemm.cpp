@@ -38,9 +38,21 @@ void multiply_rows(const Product& whole, std::int64_t begin, std::int64_t end) {
   sgemm(part.extents, part.a, part.b, part.c, whole.extents.n);
 }
 
-/// A block of rows of one group's product.
+/// Columns [begin, end) of the product.
+void multiply_columns(const Product& whole, std::int64_t begin, std::int64_t end) {
+  Product part = whole;
+  part.extents.n = end - begin;
+  part.b.data += begin * (whole.b.transpose == Transpose::yes ? whole.b.stride : 1);
+  part.c += begin;
+  sgemm(part.extents, part.a, part.b, part.c, whole.extents.n);
+}
+
+enum class Cut : std::uint8_t { rows, columns };
+
+/// A block of rows, or of columns, of one group's product.
 struct Item {
   std::int64_t group;
+  Cut cut;
   std::int64_t begin;
   std::int64_t end;
   std::int64_t cost;
@@ -58,10 +70,10 @@ class LargestFirst {
     const BlasProduct extents = product_of_(group).extents;
     if (extents.m == 0) return;
     const std::int64_t rows = block_rows(extents.m);
-    for (std::int64_t begin = 0; begin < extents.m; begin += rows) {
-      const std::int64_t end = std::min(extents.m, begin + rows);
-      items_[num_items_++] = {group, begin, end, (end - begin) * (extents.k + 1)};
-      if (num_items_ == items_.size()) run();
+    if (rows >= extents.m && extents.n >= 2 * kColumns) {
+      add(group, Cut::columns, extents.n, kColumns, extents.m * (extents.k + 1));
+    } else {
+      add(group, Cut::rows, extents.m, rows, extents.n * (extents.k + 1));
     }
   }
 
@@ -72,12 +84,26 @@ class LargestFirst {
     });
     workers_.for_each(static_cast<std::int64_t>(num_items_), [&](std::int64_t i, int /*worker*/) {
       const Item& item = items_[static_cast<std::size_t>(i)];
-      multiply_rows(product_of_(item.group), item.begin, item.end);
+      const auto multiply = item.cut == Cut::rows ? multiply_rows : multiply_columns;
+      multiply(product_of_(item.group), item.begin, item.end);
     });
     num_items_ = 0;
   }
 
  private:
+  /// Few rows and many columns: a chunk of logits.
+  static constexpr std::int64_t kColumns = 1024;
+
+  /// @param cost  of one row or column
+  void add(std::int64_t group, Cut cut, std::int64_t extent, std::int64_t block,
+           std::int64_t cost) {
+    for (std::int64_t begin = 0; begin < extent; begin += block) {
+      const std::int64_t end = std::min(extent, begin + block);
+      items_[num_items_++] = {group, cut, begin, end, (end - begin) * cost};
+      if (num_items_ == items_.size()) run();
+    }
+  }
+
   Workers& workers_;
   const ProductOf& product_of_;
   std::array<Item, 256> items_;
@@ -110,6 +136,14 @@ void gemm(const GemmArguments& arguments, Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
     const Product product = product_of(arguments);
     multiply_groups(*workers, 1, [&](std::int64_t /*group*/) { return product; });
+  });
+}
+
+void gemm_pair(const GemmArguments& first, const GemmArguments& second, Stream& stream) {
+  stream.run([first, second, workers = &stream.workers()] {
+    const std::array products = {product_of(first), product_of(second)};
+    multiply_groups(*workers, 2,
+                    [&](std::int64_t group) { return products[static_cast<std::size_t>(group)]; });
   });
 }
 

@@ -9,6 +9,7 @@ namespace {
 
 using test::as_type;
 using test::Everywhere;
+using test::integers;
 using test::normal_numbers;
 using test::OnDevice;
 using testing::Each;
@@ -143,6 +144,64 @@ TEST(Gemm, RefusesMixedTypes) {
                      .c = device.saved.push(DType::f32, {2, 2})},
                     device.stream),
                InvalidArgument);
+}
+
+TEST(GemmPair, IsTwoProductsBitForBit) {
+  // One that is cut into rows, one into columns, one that is not cut.
+  struct Extents {
+    std::int64_t m, n, k;
+  };
+  const Extents cases[][2] = {{{1200, 40, 30}, {16, 3000, 20}}, {{7, 5, 3}, {600, 64, 0}}};
+  for (const int workers : {1, 3}) {
+    OnDevice device(Backend::cpu, workers);
+    for (const auto& pair : cases) {
+      std::vector<GemmArguments> apart;
+      std::vector<GemmArguments> together;
+      for (const auto& [m, n, k] : pair) {
+        GemmArguments one{.a = device.upload(normal_numbers<float>(m * k, 1), {m, k}),
+                          .b = device.upload(normal_numbers<float>(n * k, 2), {n, k}),
+                          .c = device.upload(normal_numbers<float>(m * n, 3), {m, n}),
+                          .transpose_b = Transpose::yes,
+                          .beta = 1.0};
+        together.push_back(one);
+        one.c = device.upload(normal_numbers<float>(m * n, 3), {m, n});
+        apart.push_back(one);
+        gemm(one, device.stream);
+      }
+
+      gemm_pair(together[0], together[1], device.stream);
+
+      for (const std::size_t i : {0, 1})
+        EXPECT_EQ(device.download<float>(together[i].c), device.download<float>(apart[i].c));
+    }
+  }
+}
+
+TEST(Gemm, OfManyColumnsIsItsColumns) {
+  // 2,500 columns are cut; 1,250 are not.
+  OnDevice device(Backend::cpu, 2);
+  for (const Transpose b : kTransposes) {
+    const auto numbers = integers(2500 * 9, /*below=*/7, 5);
+    const std::vector<float> values(numbers.begin(), numbers.end());
+    const TensorView c = device.saved.push(DType::f32, {33, 2500});
+    const auto rows = integers(33 * 9, /*below=*/7, 6);
+    const std::vector<float> a(rows.begin(), rows.end());
+
+    gemm({.a = device.upload(a, {33, 9}),
+          .b = device.upload(values, shape_of(9, 2500, b)),
+          .c = c,
+          .transpose_b = b},
+         device.stream);
+
+    OnDevice reference(Backend::reference);
+    const TensorView expected = reference.saved.push(DType::f32, {33, 2500});
+    gemm({.a = reference.upload(a, {33, 9}),
+          .b = reference.upload(values, shape_of(9, 2500, b)),
+          .c = expected,
+          .transpose_b = b},
+         reference.stream);
+    EXPECT_EQ(device.download<float>(c), reference.download<float>(expected));
+  }
 }
 
 TEST(Blas, RunsKernelsOfTheVectorsItWasCompiledFor) {
