@@ -99,6 +99,10 @@ void multiply_row(const BlasProduct& product, const BlasMatrix& a, const BlasMat
               product.beta == 0.0F ? 1.0F : product.beta, c, 1);
 }
 
+/// Up to so many rows oneDNN compiles a kernel for each number of them when it first turns up, which
+/// may be in any step: they are OpenBLAS's.
+constexpr std::int64_t kFewRows = 16;
+
 /// The product without its A and B: C = beta * C.
 void scale(const BlasProduct& product, float* c, std::int64_t c_stride) {
   for (std::int64_t row = 0; row < product.m; ++row) {
@@ -119,7 +123,7 @@ void sgemm(const BlasProduct& product, const BlasMatrix& a, const BlasMatrix& b,
     scale(product, c, c_stride);
   } else if (m == 1) {
     multiply_row(product, a, b, c);
-  } else if (kLibrary == GemmLibrary::onednn) {
+  } else if (kLibrary == GemmLibrary::onednn && m > kFewRows) {
     onednn_sgemm(product, a, b, c, c_stride);
   } else {
     cblas_sgemm(CblasRowMajor, blas_transpose(a.transpose), blas_transpose(b.transpose),
