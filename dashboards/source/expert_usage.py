@@ -157,6 +157,19 @@ def _figures() -> list[Panel]:
             low=1,
             width=12,
         ),
+        timeseries(
+            "Receive waves",
+            "Waves per second of layers whose rows did not fit parallel.max_received_rows at once: such a layer dispatches twice. 0: none had to.",
+            [
+                Query(
+                    "sum by (rank) (rate(softmoe_receive_waves_total{<run>}[$__rate_interval]))",
+                    "rank {{rank}}",
+                )
+            ],
+            "short",
+            low=0,
+            width=24,
+        ),
     ]
 
 
