@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
+#include <signal.h>
 
 #include "runtime/base/errors.h"
 
@@ -23,11 +24,29 @@ void force_one_thread() {
   static_cast<void>(is_forced);
 }
 
+/// Holds signals back from the calling thread. oneDNN 2.6.3 keeps numbers below the stack pointer,
+/// where a signal handler's frame overwrites them: products, or the heap, came out wrong.
+class SignalsHeldBack {
+ public:
+  SignalsHeldBack() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsHeldBack() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeldBack(const SignalsHeldBack&) = delete;
+  SignalsHeldBack& operator=(const SignalsHeldBack&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 }  // namespace
 
 void onednn_sgemm(const BlasProduct& product, const BlasMatrix& a, const BlasMatrix& b, float* c,
                   std::int64_t c_stride) {
   force_one_thread();
+  const SignalsHeldBack held;
   const dnnl_status_t status =
       dnnl_sgemm(letter(a.transpose), letter(b.transpose), product.m, product.n, product.k,
                  product.alpha, a.data, a.stride, b.data, b.stride, product.beta, c, c_stride);

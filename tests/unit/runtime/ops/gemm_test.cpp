@@ -1,5 +1,12 @@
 #include "runtime/ops/gemm.h"
 
+#include <signal.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
 #include "runtime/ops/cpu/blas.h"
 #include "tests/support/numbers.h"
 #include "tests/unit/runtime/ops/everywhere.h"
@@ -211,6 +218,41 @@ TEST(Blas, RunsKernelsOfTheVectorsItWasCompiledFor) {
   if (__BIGGEST_ALIGNMENT__ > 16 && std::getenv("OPENBLAS_CORETYPE") == nullptr) {
     EXPECT_NE(kernels, "Prescott");
   }
+}
+
+extern "C" void ignore_signal(int) {}
+
+TEST(Blas, IsRightWhileSignalsArrive) {
+  const auto before = std::signal(SIGUSR2, ignore_signal);
+  std::atomic<bool> is_over{false};
+  std::thread knocker([&, target = pthread_self()] {
+    while (!is_over) {
+      pthread_kill(target, SIGUSR2);
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  });
+  std::int64_t wrong = 0;
+  for (std::int64_t round = 0; round < 3000; ++round) {
+    const std::int64_t m = 17 + round % 60;
+    const std::int64_t n = 8 + round * 7 % 80;
+    const std::int64_t k = 4 + round * 5 % 90;
+    const std::vector<float> a(static_cast<std::size_t>(m * k), 2.0F);
+    const std::vector<float> b(static_cast<std::size_t>(n * k), 3.0F);
+    std::vector<float> c(static_cast<std::size_t>(m * n));
+    const Transpose transpose = round % 2 == 0 ? Transpose::yes : Transpose::no;
+    const std::int64_t b_stride = transpose == Transpose::yes ? k : n;
+
+    cpu::sgemm({.m = m, .n = n, .k = k}, {a.data(), k}, {b.data(), b_stride, transpose}, c.data(),
+               n);
+
+    wrong += std::count_if(c.begin(), c.end(),
+                           [k](float x) { return x != 6.0F * static_cast<float>(k); });
+  }
+  is_over = true;
+  knocker.join();
+  std::signal(SIGUSR2, before);
+
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(Blas, GivesEveryThreadItsOwnBuffer) {
