@@ -99,8 +99,8 @@ void multiply_row(const BlasProduct& product, const BlasMatrix& a, const BlasMat
               product.beta == 0.0F ? 1.0F : product.beta, c, 1);
 }
 
-/// Up to so many rows oneDNN compiles a kernel for each number of them when it first turns up, which
-/// may be in any step: they are OpenBLAS's.
+/// Up to so many rows oneDNN compiles a kernel for each number of them when it first turns up,
+/// which may be in any step: they are OpenBLAS's.
 constexpr std::int64_t kFewRows = 16;
 
 /// The product without its A and B: C = beta * C.
