@@ -8,12 +8,10 @@ namespace softmoe::experts {
 
 namespace {
 
-/// The activation of the second product, [M, F].
-TensorView activate(const GroupedFfnRows& rows, Workspace& work) {
+/// Room for the input of the second product, or for its gradient: [M, F].
+TensorView push_activation(const GroupedFfnRows& rows, Workspace& work) {
   const Shape shape{rows.h_M2F.dim(0), rows.h_M2F.dim(1) / 2};
-  const TensorView a_MF = work.scratch.push(rows.h_M2F.dtype(), shape);
-  ops::swiglu(rows.h_M2F, rows.gate_M, a_MF, work.compute);
-  return a_MF;
+  return work.scratch.push(rows.h_M2F.dtype(), shape);
 }
 
 /// Adds d_out^T rows per expert to the gradient of `weights`, run by run.
@@ -63,7 +61,8 @@ void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, T
                  Workspace& work) {
   const ArenaScope scope(work.scratch);
   grouped_ffn_inner(weights, rows, work);
-  const TensorView a_MF = activate(rows, work);
+  const TensorView a_MF = push_activation(rows, work);
+  ops::swiglu(rows.h_M2F, rows.gate_M, a_MF, work.compute);
   ops::grouped_gemm({.rows = a_MF,
                      .weights = weights.down_eHF.value,
                      .out = y_MH,
@@ -77,10 +76,7 @@ void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows
                           ConstTensorView d_y_MH, TensorView d_x_MH, TensorView d_gate_M,
                           Workspace& work) {
   const ArenaScope scope(work.scratch);
-  const TensorView a_MF = activate(rows, work);
-  add_weight_gradient(weights.down_eHF, d_y_MH, a_MF, rows, work);
-  // The activation's gradient takes the activation's place, and h's gradient that of h.
-  const TensorView d_a_MF = a_MF;
+  const TensorView d_a_MF = push_activation(rows, work);
   ops::grouped_gemm({.rows = d_y_MH,
                      .weights = weights.down_eHF.value,
                      .out = d_a_MF,
@@ -88,13 +84,17 @@ void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows
                      .row_begin = rows.row_begin_e1,
                      .runs = rows.runs},
                     work.scratch, work.compute);
+  // h's gradient takes the place of h, and the activation that of its gradient.
   const TensorView d_h_M2F = rows.h_M2F;
+  const TensorView a_MF = d_a_MF;
   ops::swiglu_backward({.d_a_MF = d_a_MF,
                         .h_M2F = rows.h_M2F,
                         .gate_M = rows.gate_M,
                         .d_h_M2F = d_h_M2F,
-                        .d_gate_M = d_gate_M},
+                        .d_gate_M = d_gate_M,
+                        .a_MF = a_MF},
                        work.compute);
+  add_weight_gradient(weights.down_eHF, d_y_MH, a_MF, rows, work);
   add_weight_gradient(weights.gate_up_e2FH, d_h_M2F, rows.x_MH, rows, work);
   ops::grouped_gemm({.rows = d_h_M2F,
                      .weights = weights.gate_up_e2FH.value,

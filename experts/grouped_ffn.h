@@ -45,8 +45,8 @@ void grouped_ffn(const GroupedFfnWeights& weights, const GroupedFfnRows& rows, T
 void grouped_ffn_inner(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,
                        Workspace& work);
 
-/// Adds the weights' gradients; writes d_x_MH and d_gate_M [M]. The activation is recomputed from
-/// h.
+/// Adds the weights' gradients; writes d_x_MH and d_gate_M [M]. The activation is computed from h
+/// again, and h's gradient takes the place of h.
 void grouped_ffn_backward(const GroupedFfnWeights& weights, const GroupedFfnRows& rows,
                           ConstTensorView d_y_MH, TensorView d_x_MH, TensorView d_gate_M,
                           Workspace& work);

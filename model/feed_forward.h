@@ -26,7 +26,7 @@ class FeedForward {
 
  private:
   void project(ConstTensorView x_TH, Workspace& work);
-  [[nodiscard]] TensorView activate(Workspace& work) const;
+  [[nodiscard]] TensorView push_activation(Workspace& work) const;
 
   int layer_;
   FeedForwardWeights weights_;

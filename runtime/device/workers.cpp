@@ -1,5 +1,7 @@
 #include "runtime/device/workers.h"
 
+#include <algorithm>
+
 #include "runtime/base/errors.h"
 
 namespace softmoe {
@@ -15,7 +17,7 @@ void look_out_for(const Condition& condition) {
 
 }  // namespace
 
-Workers::Workers(int num_threads) {
+Workers::Workers(int num_threads) : shares_(static_cast<std::size_t>(std::max(1, num_threads))) {
   require(num_threads >= 1, "a rank needs at least one thread");
   for (int worker = 1; worker < num_threads; ++worker) {
     threads_.emplace_back([this, worker] { work(worker); });
@@ -31,13 +33,17 @@ Workers::~Workers() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Workers::run(std::int64_t count, Call call, void* context) {
+void Workers::run(std::int64_t count, int num_shares, Call call, void* context) {
   {
     const std::lock_guard lock(mutex_);
     call_ = call;
     context_ = context;
-    count_ = count;
-    next_.store(0, std::memory_order_relaxed);
+    num_shares_ = num_shares;
+    for (int i = 0; i < num_shares; ++i) {
+      Share& share = shares_[static_cast<std::size_t>(i)];
+      share.next.store(count * i / num_shares, std::memory_order_relaxed);
+      share.end = count * (i + 1) / num_shares;
+    }
     busy_.store(static_cast<int>(threads_.size()));
     failure_ = nullptr;
     round_.fetch_add(1);
@@ -70,10 +76,13 @@ void Workers::work(int worker) {
 
 void Workers::drain(int worker) {
   try {
-    for (;;) {
-      const std::int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
-      if (index >= count_) return;
-      call_(context_, index, worker);
+    for (int i = 0; i < num_shares_; ++i) {
+      Share& share = shares_[static_cast<std::size_t>((worker + i) % num_shares_)];
+      for (;;) {
+        const std::int64_t index = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (index >= share.end) break;
+        call_(context_, index, worker);
+      }
     }
   } catch (...) {
     const std::lock_guard lock(mutex_);

@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 namespace softmoe {
@@ -33,22 +32,40 @@ class Workers {
   /// @throws what a call threw (the first one), after all have ended.
   template <class Function>
   void for_each(std::int64_t count, Function&& function) {
-    if (threads_.empty() || count <= 1) {
-      for (std::int64_t index = 0; index < count; ++index) function(index, 0);
-      return;
-    }
-    run(
-        count,
-        [](void* context, std::int64_t index, int worker) {
-          (*static_cast<std::remove_reference_t<Function>*>(context))(index, worker);
-        },
-        const_cast<void*>(static_cast<const void*>(&function)));
+    hand_out(count, /*num_shares=*/1, function);
+  }
+
+  /// The same for indices that lie behind one another in memory: each worker has a share of
+  /// neighbours, in rising order, and helps the others when it is through. One operation after the
+  /// other thus finds in a core's cache what that core wrote.
+  template <class Function>
+  void for_each_near(std::int64_t count, Function&& function) {
+    hand_out(count, /*num_shares=*/size(), function);
   }
 
  private:
   using Call = void (*)(void* context, std::int64_t index, int worker);
 
-  void run(std::int64_t count, Call call, void* context);
+  /// Indices that are taken one after the other, alone in its cache line.
+  struct alignas(64) Share {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+
+  template <class Function>
+  void hand_out(std::int64_t count, int num_shares, Function& function) {
+    if (threads_.empty() || count <= 1) {
+      for (std::int64_t index = 0; index < count; ++index) function(index, 0);
+      return;
+    }
+    run(
+        count, num_shares,
+        [](void* context, std::int64_t index, int worker) {
+          (*static_cast<Function*>(context))(index, worker);
+        },
+        const_cast<void*>(static_cast<const void*>(&function)));
+  }
+  void run(std::int64_t count, int num_shares, Call call, void* context);
   void work(int worker);
   void drain(int worker);
 
@@ -63,8 +80,8 @@ class Workers {
 
   Call call_ = nullptr;
   void* context_ = nullptr;
-  std::int64_t count_ = 0;
-  std::atomic<std::int64_t> next_{0};
+  int num_shares_ = 1;
+  std::vector<Share> shares_;
 };
 
 }  // namespace softmoe

@@ -113,11 +113,15 @@ void swiglu(ConstTensorView h_M2F, ConstTensorView gate_M, TensorView a_MF, Stre
 
 void swiglu_backward(const SwigluBackwardArguments& arguments, Stream& stream) {
   const Checks check("swiglu_backward");
-  const auto& [d_a_MF, h_M2F, gate_M, d_h_M2F, d_gate_M] = arguments;
+  const auto& [d_a_MF, h_M2F, gate_M, d_h_M2F, d_gate_M, a_MF] = arguments;
   check.same_float({{"d_a_MF", d_a_MF}, {"h_M2F", h_M2F}, {"d_h_M2F", d_h_M2F}});
   check.rank({"d_a_MF", d_a_MF}, 2);
   check.shape({"h_M2F", h_M2F}, {d_a_MF.dim(0), 2 * d_a_MF.dim(1)});
   check.shape({"d_h_M2F", d_h_M2F}, h_M2F.shape());
+  if (is_given(a_MF)) {
+    check.same_float({{"d_a_MF", d_a_MF}, {"a_MF", a_MF}});
+    check.shape({"a_MF", a_MF}, d_a_MF.shape());
+  }
   for (const NamedTensor& gate : {NamedTensor{"gate_M", gate_M}, {"d_gate_M", d_gate_M}}) {
     if (!is_given(gate.tensor)) continue;
     check.kept_beside(gate, h_M2F.dtype());

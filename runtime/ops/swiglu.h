@@ -31,6 +31,7 @@ struct SwigluBackwardArguments {
   ConstTensorView gate_M;  ///< or empty for 1
   TensorView d_h_M2F;      ///< may be h_M2F
   TensorView d_gate_M;     ///< [M], row dot of d_a with silu(h1) * h3; or empty. Safe for gate = 0
+  TensorView a_MF;         ///< the bits of swiglu once more; may be d_a_MF; or empty
 };
 
 using SwigluBackwardOp = void(const SwigluBackwardArguments& arguments, Stream& stream);

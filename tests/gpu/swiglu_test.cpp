@@ -75,6 +75,7 @@ template <class T>
 struct Gradients {
   std::vector<T> d_h;
   std::vector<float> d_gate;
+  std::vector<T> a;
 };
 
 template <class T>
@@ -85,14 +86,16 @@ Gradients<T> backward(OnDevice& device, const SwigluCase& c) {
   const Guarded<T>& target = c.target == Target::in_place ? h : d_h;
   const Guarded<T> d_a(device, normal_numbers<T>(c.rows * c.width, 2), {c.rows, c.width}, c.shift);
   const Guarded<float> d_gate(device, garbage<float>(c.rows), {c.rows});
+  const Guarded<T> apart(device, garbage<T>(c.rows * c.width), {c.rows, c.width}, c.shift);
+  const Guarded<T>& a = c.target == Target::in_place ? d_a : apart;
   SwigluBackwardArguments arguments{
-      .d_a_MF = d_a.tensor(), .h_M2F = h.tensor(), .d_h_M2F = target.tensor()};
+      .d_a_MF = d_a.tensor(), .h_M2F = h.tensor(), .d_h_M2F = target.tensor(), .a_MF = a.tensor()};
   if (c.gates == Gates::given) {
     arguments.gate_M = device.upload(gates(c.rows), {c.rows});
     arguments.d_gate_M = d_gate.tensor();
   }
   swiglu_backward(arguments, device.stream);
-  return {.d_h = target.download(), .d_gate = d_gate.download()};
+  return {.d_h = target.download(), .d_gate = d_gate.download(), .a = a.download()};
 }
 
 TEST(SwigluOnGpu, IsTheSpecification) {
@@ -124,6 +127,17 @@ TEST(SwigluOnGpu, BackwardIsTheSpecification) {
                      test::kF32Rounding);
     both.expect_within([&](OnDevice& device) { return backward<Bf16>(device, c).d_h; },
                        test::kRoundedOnce);
+  }
+}
+
+TEST(SwigluOnGpu, BackwardWritesTheActivationOfForward) {
+  OnDevice gpu(Backend::cuda);
+  for (const SwigluCase& c : swiglu_cases()) {
+    SCOPED_TRACE(name_of(c));
+    for_each_storage([&]<class T>() {
+      const ArenaScope scope(gpu.saved);
+      EXPECT_TRUE(test::same_bits(backward<T>(gpu, c).a, forward<T>(gpu, c)));
+    });
   }
 }
 

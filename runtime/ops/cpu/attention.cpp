@@ -91,10 +91,10 @@ void attention(const AttentionArguments& arguments, Arena& scratch, Stream& stre
     const AttentionShape& shape = arguments.shape;
     const std::int64_t blocks = (shape.queries + kQueryBlock - 1) / kQueryBlock;
     const std::int64_t num_heads = shape.sequences * shape.heads;
-    workers->for_each(num_heads * blocks, [&](std::int64_t index, int worker) {
+    workers->for_each_near(num_heads * blocks, [&](std::int64_t index, int worker) {
       // The last block of queries sees the most keys: it goes first.
-      const std::int64_t block = blocks - 1 - index / num_heads;
-      const std::int64_t place = index % num_heads;
+      const std::int64_t block = blocks - 1 - index % blocks;
+      const std::int64_t place = index / blocks;
       attend_block(arguments, AttentionHead(arguments, place / shape.heads, place % shape.heads),
                    block * kQueryBlock, tiles.data() + worker * tile);
     });

@@ -131,7 +131,7 @@ void attention_backward(const AttentionBackwardArguments& arguments, Arena& scra
   const View<float> tiles = scratch.push<float>(two_tiles * stream.workers().size());
   stream.run([arguments, tiles, two_tiles, workers = &stream.workers()] {
     const AttentionShape& shape = arguments.forward.shape;
-    workers->for_each(shape.sequences * shape.kv_heads, [&](std::int64_t index, int worker) {
+    workers->for_each_near(shape.sequences * shape.kv_heads, [&](std::int64_t index, int worker) {
       backward_of_kv_head(arguments, index / shape.kv_heads, index % shape.kv_heads,
                           tiles.data() + worker * two_tiles);
     });

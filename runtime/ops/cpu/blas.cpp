@@ -99,9 +99,13 @@ void multiply_row(const BlasProduct& product, const BlasMatrix& a, const BlasMat
               product.beta == 0.0F ? 1.0F : product.beta, c, 1);
 }
 
-/// Up to so many rows oneDNN compiles a kernel for each number of them when it first turns up,
-/// which may be in any step: they are OpenBLAS's.
-constexpr std::int64_t kFewRows = 16;
+/// Few rows times a transposed matrix: oneDNN compiles a kernel when they first turn up, which may
+/// be in any step. They are OpenBLAS's. The rows of a transposed A are features, and their number
+/// stays.
+bool is_onednns(const BlasProduct& product, const BlasMatrix& a) {
+  constexpr std::int64_t kFewRows = 16;
+  return product.m > kFewRows || a.transpose == Transpose::yes;
+}
 
 /// The product without its A and B: C = beta * C.
 void scale(const BlasProduct& product, float* c, std::int64_t c_stride) {
@@ -123,7 +127,7 @@ void sgemm(const BlasProduct& product, const BlasMatrix& a, const BlasMatrix& b,
     scale(product, c, c_stride);
   } else if (m == 1) {
     multiply_row(product, a, b, c);
-  } else if (kLibrary == GemmLibrary::onednn && m > kFewRows) {
+  } else if (kLibrary == GemmLibrary::onednn && is_onednns(product, a)) {
     onednn_sgemm(product, a, b, c, c_stride);
   } else {
     cblas_sgemm(CblasRowMajor, blas_transpose(a.transpose), blas_transpose(b.transpose),

@@ -20,7 +20,7 @@ inline constexpr std::int64_t kOrderedColumns = 64;
 template <class Body>
 void for_blocks(Workers& workers, std::int64_t count, std::int64_t block, const Body& body) {
   const std::int64_t num_blocks = (count + block - 1) / block;
-  workers.for_each(num_blocks, [&](std::int64_t index, int /*worker*/) {
+  workers.for_each_near(num_blocks, [&](std::int64_t index, int /*worker*/) {
     body(index * block, std::min(count, (index + 1) * block));
   });
 }

@@ -21,6 +21,18 @@ std::int64_t block_rows(std::int64_t m) {
   return (rows + kKernelRows - 1) / kKernelRows * kKernelRows;
 }
 
+/// Columns of the result that one call computes where its rows make one block.
+std::int64_t block_columns(const BlasProduct& extents) {
+  const auto [m, n, k, alpha, beta] = extents;
+  constexpr std::int64_t kColumns = 1024;
+  if (n >= 2 * kColumns) return kColumns;  // a chunk of logits
+  // Few rows of long sums: the gradient of a router's weights, slow for its size.
+  constexpr std::int64_t kFewRows = 64;
+  if (m == 1 || m > kFewRows || k < 8 * m) return n;
+  constexpr std::int64_t kKernelColumns = 16;
+  return ((n + 1) / 2 + kKernelColumns - 1) / kKernelColumns * kKernelColumns;
+}
+
 /// A product that knows where its matrices lie, to be cut along the rows of C.
 struct Product {
   BlasProduct extents;
@@ -63,36 +75,42 @@ struct Item {
 template <class ProductOf>
 class LargestFirst {
  public:
-  LargestFirst(Workers& workers, const ProductOf& product_of)
-      : workers_(workers), product_of_(product_of) {}
+  LargestFirst(Workers& workers, std::int64_t num_groups, const ProductOf& product_of)
+      : workers_(workers), num_groups_(num_groups), product_of_(product_of) {}
 
+  void run() {
+    for (std::int64_t group = 0; group < num_groups_; ++group) add(group);
+    run_gathered();
+  }
+
+ private:
   void add(std::int64_t group) {
     const BlasProduct extents = product_of_(group).extents;
     if (extents.m == 0) return;
     const std::int64_t rows = block_rows(extents.m);
-    if (rows >= extents.m && extents.n >= 2 * kColumns) {
-      add(group, Cut::columns, extents.n, kColumns, extents.m * (extents.k + 1));
+    const std::int64_t columns = block_columns(extents);
+    if (rows >= extents.m && columns < extents.n) {
+      add(group, Cut::columns, extents.n, columns, extents.m * (extents.k + 1));
     } else {
       add(group, Cut::rows, extents.m, rows, extents.n * (extents.k + 1));
     }
   }
 
-  void run() {
+  void run_gathered() {
     const auto last = items_.begin() + static_cast<std::ptrdiff_t>(num_items_);
     std::sort(items_.begin(), last, [](const Item& x, const Item& y) {
       return std::tie(y.cost, x.group, x.begin) < std::tie(x.cost, y.group, y.begin);
     });
-    workers_.for_each(static_cast<std::int64_t>(num_items_), [&](std::int64_t i, int /*worker*/) {
+    const auto multiply = [this](std::int64_t i, int /*worker*/) {
       const Item& item = items_[static_cast<std::size_t>(i)];
-      const auto multiply = item.cut == Cut::rows ? multiply_rows : multiply_columns;
-      multiply(product_of_(item.group), item.begin, item.end);
-    });
+      const auto multiply_part = item.cut == Cut::rows ? multiply_rows : multiply_columns;
+      multiply_part(product_of_(item.group), item.begin, item.end);
+    };
+    const auto count = static_cast<std::int64_t>(num_items_);
+    // The blocks of one product are alike, and what comes next reads their rows side by side.
+    num_groups_ == 1 ? workers_.for_each_near(count, multiply) : workers_.for_each(count, multiply);
     num_items_ = 0;
   }
-
- private:
-  /// Few rows and many columns: a chunk of logits.
-  static constexpr std::int64_t kColumns = 1024;
 
   /// @param cost  of one row or column
   void add(std::int64_t group, Cut cut, std::int64_t extent, std::int64_t block,
@@ -100,11 +118,12 @@ class LargestFirst {
     for (std::int64_t begin = 0; begin < extent; begin += block) {
       const std::int64_t end = std::min(extent, begin + block);
       items_[num_items_++] = {group, cut, begin, end, (end - begin) * cost};
-      if (num_items_ == items_.size()) run();
+      if (num_items_ == items_.size()) run_gathered();
     }
   }
 
   Workers& workers_;
+  std::int64_t num_groups_;
   const ProductOf& product_of_;
   std::array<Item, 256> items_;
   std::size_t num_items_ = 0;
@@ -113,9 +132,7 @@ class LargestFirst {
 /// Runs product_of(group) for every group.
 template <class ProductOf>
 void multiply_groups(Workers& workers, std::int64_t num_groups, const ProductOf& product_of) {
-  LargestFirst<ProductOf> items(workers, product_of);
-  for (std::int64_t group = 0; group < num_groups; ++group) items.add(group);
-  items.run();
+  LargestFirst<ProductOf>(workers, num_groups, product_of).run();
 }
 
 Product product_of(const GemmArguments& arguments) {

@@ -120,8 +120,8 @@ void lapsum(const LapsumArguments& arguments, Arena& scratch, Stream& stream) {
   const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
   stream.run([arguments, rows, columns, room, &workers] {
     const LaneMass k(arguments.k, columns);
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
-      lapsum_block(arguments, k, row_block(index, rows, columns), room.data() + worker * columns);
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
+      lapsum_block(arguments, k, block, room.data() + worker * columns);
     });
   });
 }
@@ -138,10 +138,10 @@ void lapsum_vjp(const LapsumVjpArguments& arguments, Arena& scratch, Stream& str
   const View<Lanes> room = scratch.push<Lanes>(3 * workers.size() * columns);
   const View<BlockSums> sums = scratch.push<BlockSums>(num_row_blocks(rows));
   stream.run([arguments, rows, columns, room, sums, &workers] {
-    workers.for_each(sums.size(), [&](std::int64_t index, int worker) {
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
       Lanes* own = room.data() + 3 * worker * columns;
-      sums[index] = lapsum_vjp_block(arguments, row_block(index, rows, columns),
-                                     {.f_C = own, .v_C = own + columns, .u_C = own + 2 * columns});
+      sums[block.index()] = lapsum_vjp_block(
+          arguments, block, {.f_C = own, .v_C = own + columns, .u_C = own + 2 * columns});
     });
     for (const BlockSums& block : sums.span()) {
       arguments.d_k[0] += block.d_k;

@@ -33,7 +33,7 @@ void sum_in_rank_order(const RankSumArguments<T>& arguments, Stream& stream) {
   constexpr std::int64_t kBlock = 8192;
   const std::int64_t n = arguments.own.size();
   stream.run([arguments, n, &workers = stream.workers()] {
-    workers.for_each((n + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
+    workers.for_each_near((n + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
       sum_range(arguments, block * kBlock, std::min(n, (block + 1) * kBlock));
     });
   });

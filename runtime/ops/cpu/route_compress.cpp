@@ -49,7 +49,7 @@ void route_compress(View<const std::uint32_t> chosen_RW, const SparseRows& spars
     const std::int64_t rows = sparse.row_begin_R1.size() - 1;
     const std::int64_t columns = count_C.size();
     const std::int64_t words = num_choice_words(columns);
-    workers.for_each(num_ranges(rows), [&](std::int64_t index, int) {
+    workers.for_each_near(num_ranges(rows), [&](std::int64_t index, int) {
       const RowRange range = row_range(index, rows);
       for (std::int64_t row = range.begin; row < range.end; ++row) {
         int size = 0;
@@ -65,7 +65,7 @@ void route_compress(View<const std::uint32_t> chosen_RW, const SparseRows& spars
     }
     // Counts are integers: whichever worker took which rows, they sum to the same.
     std::fill_n(counts.data(), counts.size(), 0);
-    workers.for_each(num_ranges(rows), [&](std::int64_t index, int worker) {
+    workers.for_each_near(num_ranges(rows), [&](std::int64_t index, int worker) {
       write_entries(chosen_RW, sparse, row_range(index, rows),
                     counts.part(worker * columns, (worker + 1) * columns));
     });

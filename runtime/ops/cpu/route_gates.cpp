@@ -11,7 +11,7 @@ constexpr std::int64_t kRowsAtOnce = 128;
 
 template <class Function>
 void for_each_row(Workers& workers, std::int64_t rows, Function&& function) {
-  workers.for_each((rows + kRowsAtOnce - 1) / kRowsAtOnce, [&](std::int64_t index, int) {
+  workers.for_each_near((rows + kRowsAtOnce - 1) / kRowsAtOnce, [&](std::int64_t index, int) {
     const std::int64_t end = std::min(rows, (index + 1) * kRowsAtOnce);
     for (std::int64_t row = index * kRowsAtOnce; row < end; ++row) function(row);
   });

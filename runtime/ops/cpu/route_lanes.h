@@ -4,12 +4,15 @@
 // without horizontal steps, and a row's bits do not depend on its lane. The compiler turns Lanes
 // into whatever vectors the machine has.
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+
+#include "runtime/device/workers.h"
 
 namespace softmoe::ops::cpu {
 
@@ -169,6 +172,9 @@ struct RowBlock {
   std::int64_t first = 0;
   int count = 0;  ///< rows that exist; further lanes repeat the last one
   std::int64_t columns = 0;
+
+  /// Among the blocks of the matrix.
+  [[nodiscard]] std::int64_t index() const { return first / kLanes; }
 };
 
 [[nodiscard]] inline std::int64_t num_row_blocks(std::int64_t rows) {
@@ -179,6 +185,22 @@ struct RowBlock {
   const std::int64_t first = index * kLanes;
   const std::int64_t count = rows - first < kLanes ? rows - first : kLanes;
   return {.first = first, .count = static_cast<int>(count), .columns = columns};
+}
+
+/// Calls body(block, worker) for all blocks. A worker takes some thousand scores at a time, some
+/// microseconds of work; no result may depend on who took which.
+template <class Body>
+void for_each_row_block(Workers& workers, std::int64_t rows, std::int64_t columns,
+                        const Body& body) {
+  constexpr std::int64_t kScoresAtOnce = 4096;
+  const std::int64_t at_once = std::max<std::int64_t>(1, kScoresAtOnce / (kLanes * columns));
+  const std::int64_t num_blocks = num_row_blocks(rows);
+  workers.for_each_near((num_blocks + at_once - 1) / at_once, [&](std::int64_t group, int worker) {
+    const std::int64_t end = std::min(num_blocks, (group + 1) * at_once);
+    for (std::int64_t index = group * at_once; index < end; ++index) {
+      body(row_block(index, rows, columns), worker);
+    }
+  });
 }
 
 [[gnu::always_inline]] inline void load_tile(const float* matrix, const RowBlock& block,

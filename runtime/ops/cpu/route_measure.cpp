@@ -32,8 +32,11 @@ struct Counter {
         margin_bins(tallies + kNumRouteTallies),
         size_bins(margin_bins + kRouteMarginBins) {}
 
+  /// Whole cache lines, so that workers do not wait for one another's.
   static std::int64_t size(std::int64_t columns) {
-    return columns + kNumRouteTallies + kRouteMarginBins + kRouteSizeBins;
+    constexpr std::int64_t kLine = 64 / sizeof(std::int64_t);
+    const std::int64_t size = columns + kNumRouteTallies + kRouteMarginBins + kRouteSizeBins;
+    return (size + kLine - 1) / kLine * kLine;
   }
   void add(RouteTally tally, std::int64_t count) const {
     tallies[static_cast<int>(tally)] += count;
@@ -160,14 +163,14 @@ void route_measure(const RouteMeasureArguments& arguments, const RouteMeasures& 
       scratch.push<std::int64_t>(workers.size() * Counter::size(columns));
   stream.run([arguments, measures, rows, columns, room, partial, counts, &workers] {
     std::fill_n(counts.data(), counts.size(), 0);
-    workers.for_each(partial.size(), [&](std::int64_t index, int worker) {
-      const RowBlock block = row_block(index, rows, columns);
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
       const Counter counter(counts.data() + worker * Counter::size(columns), columns);
-      partial[index] = {};
+      Masses masses{};
       if (is_present(arguments.choice.scores_RC)) {
-        measure_scores(arguments, block, room.data() + worker * columns, counter, partial[index]);
+        measure_scores(arguments, block, room.data() + worker * columns, counter, masses);
       }
-      measure_entries(arguments, block, counter, partial[index]);
+      measure_entries(arguments, block, counter, masses);
+      partial[block.index()] = masses;
     });
     for (int worker = 0; worker < workers.size(); ++worker) {
       const Counter counter(counts.data() + worker * Counter::size(columns), columns);

@@ -88,100 +88,120 @@ void prepare_block(const RouteQuotaArguments& arguments, const RowBlock& block, 
   store_rows(scores_C, block, keys_RC);
 }
 
-/// The key of the last pair that is chosen, and how many of the pairs with that key are.
+/// The key of the last pair that is chosen.
 struct Threshold {
   std::uint32_t key = 0xffffffffU;  ///< above all keys: nothing is chosen
-  std::int64_t room = 0;
+  std::int64_t equal = 0;           ///< pairs with that key
+  std::int64_t room = 0;            ///< how many of them are chosen
+
+  [[nodiscard]] bool takes_all_equal() const { return room == equal; }
 };
 
-constexpr int kDigitBits = 11;
-constexpr std::int64_t kBuckets = std::int64_t{1} << kDigitBits;
-constexpr std::array<int, 3> kDigitShifts = {21, 10, 0};  // the last one repeats a bit
-
 struct QuotaScratch {
-  View<float> keys_RC;         ///< bits of a key each
-  View<std::int32_t> buckets;  ///< [workers * kBuckets]
-  View<std::int64_t> equal_of_block;
-  View<std::uint32_t> best_below_of_block;
+  View<float> keys_RC;                      ///< bits of a key each
+  View<std::int64_t> count_of_part;         ///< of the parts that keys are counted in
+  View<std::int64_t> room_of_block;         ///< of rows: pairs at the threshold that are chosen
+  View<std::uint32_t> best_below_of_block;  ///< the best key below the threshold
 };
 
 std::uint32_t key_at(const View<float>& keys, std::int64_t i) {
   return std::bit_cast<std::uint32_t>(keys[i]);
 }
 
-// One digit of the threshold after the other, from the highest: keys that begin as the threshold
-// does are counted by their next digit.
+std::int64_t num_parts(std::int64_t keys) {
+  return (keys + kBlockElements - 1) / kBlockElements;
+}
+
+/// How many keys are at least `least`: a pass over them by vectors takes less than a microsecond
+/// where a worker's cache holds them.
+std::int64_t count_from(const QuotaScratch& scratch, std::uint32_t least, Workers& workers) {
+  const auto count_part = [&](std::int64_t begin, std::int64_t end) {
+    std::int32_t count = 0;
+#pragma GCC unroll 4
+    for (std::int64_t i = begin; i < end; ++i) {
+      count += key_at(scratch.keys_RC, i) >= least ? 1 : 0;
+    }
+    scratch.count_of_part[begin / kBlockElements] = count;
+  };
+  for_blocks(workers, scratch.keys_RC.size(), kBlockElements, count_part);
+  std::int64_t sum = 0;
+  for (const std::int64_t count : scratch.count_of_part.span()) sum += count;
+  return sum;
+}
+
+// The largest key that enough keys reach, bit by bit from the highest.
 Threshold find_threshold(const QuotaScratch& scratch, std::int64_t wanted, Workers& workers) {
   if (wanted == 0) return {};
-  Threshold threshold{.key = 0, .room = wanted};
-  std::uint32_t known = 0;  // mask of the digits found
-  const std::int64_t num_keys = scratch.keys_RC.size();
-  const std::int64_t num_blocks = (num_keys + kBlockElements - 1) / kBlockElements;
-  for (const int shift : kDigitShifts) {
-    std::fill_n(scratch.buckets.data(), scratch.buckets.size(), 0);
-    workers.for_each(num_blocks, [&](std::int64_t block, int worker) {
-      std::int32_t* buckets = scratch.buckets.data() + worker * kBuckets;
-      const std::int64_t end = std::min(num_keys, (block + 1) * kBlockElements);
-      for (std::int64_t i = block * kBlockElements; i < end; ++i) {
-        const std::uint32_t key = key_at(scratch.keys_RC, i);
-        if ((key & known) == threshold.key) ++buckets[(key >> shift) & (kBuckets - 1)];
-      }
-    });
-    for (std::int64_t bucket = kBuckets - 1; bucket >= 0; --bucket) {
-      std::int64_t count = 0;
-      for (std::int64_t i = bucket; i < scratch.buckets.size(); i += kBuckets) {
-        count += scratch.buckets[i];
-      }
-      if (threshold.room <= count) {
-        threshold.key |= static_cast<std::uint32_t>(bucket) << shift;
-        known |= static_cast<std::uint32_t>(kBuckets - 1) << shift;
-        break;
-      }
-      threshold.room -= count;
+  std::uint32_t key = 0;
+  std::int64_t reach = scratch.keys_RC.size();  // the key
+  std::int64_t exceed = 0;                      // the key, once its last bit is known
+  for (std::uint32_t bit = 0x80000000U; bit != 0; bit >>= 1) {
+    const std::int64_t count = count_from(scratch, key | bit, workers);
+    if (count >= wanted) {
+      key |= bit;
+      reach = count;
+    } else {
+      exceed = count;
     }
   }
-  return threshold;
+  return {.key = key, .equal = reach - exceed, .room = wanted - exceed};
 }
 
-void look_at_block(const QuotaScratch& scratch, std::int64_t index, const RowBlock& block,
-                   std::uint32_t threshold) {
-  std::int32_t equal = 0;
-  std::uint32_t best_below = kNoCandidate;
-  const std::int64_t begin = block.first * block.columns;
-  const std::int64_t end = begin + block.count * block.columns;
-  for (std::int64_t i = begin; i < end; ++i) {
-    const std::uint32_t key = key_at(scratch.keys_RC, i);
-    equal += key == threshold ? 1 : 0;
-    best_below = std::max(best_below, key < threshold ? key : kNoCandidate);
+// Of equal pairs the first are chosen: a block has the room that those before it leave.
+void share_room(const QuotaScratch& scratch, std::int64_t rows, std::int64_t columns,
+                const Threshold& threshold) {
+  std::int64_t room = threshold.room;
+  for (std::int64_t index = 0; index < num_row_blocks(rows); ++index) {
+    const RowBlock block = row_block(index, rows, columns);
+    const std::int64_t begin = block.first * columns;
+    std::int64_t equal = 0;
+    for (std::int64_t i = begin; i < begin + block.count * columns; ++i) {
+      equal += key_at(scratch.keys_RC, i) == threshold.key ? 1 : 0;
+    }
+    scratch.room_of_block[index] = std::min(room, equal);
+    room -= scratch.room_of_block[index];
   }
-  scratch.equal_of_block[index] = equal;
-  scratch.best_below_of_block[index] = best_below;
 }
 
-void choose_in_block(const RouteQuotaArguments& arguments, const QuotaScratch& scratch,
+/// @param room  pairs at the threshold that are chosen here, if not all of them
+void choose_in_block(const RouteQuotaArguments& arguments, const View<float>& keys_RC,
                      const RowBlock& block, const Threshold& threshold, std::int64_t room) {
+  const std::uint32_t least = threshold.takes_all_equal() ? threshold.key : threshold.key + 1;
   const std::int64_t words = num_choice_words(block.columns);
   for (std::int64_t row = block.first; row < block.first + block.count; ++row) {
     for (std::int64_t word = 0; word < words; ++word) {
       std::uint32_t bits = 0;
       const std::int64_t end = std::min(block.columns, 32 * (word + 1));
       for (std::int64_t i = 32 * word; i < end; ++i) {
-        const std::uint32_t key = key_at(scratch.keys_RC, row * block.columns + i);
-        const bool takes_room = key == threshold.key && room > 0;
-        if (takes_room) --room;
-        bits |= static_cast<std::uint32_t>(key > threshold.key || takes_room) << (i % 32);
+        const std::uint32_t key = key_at(keys_RC, row * block.columns + i);
+        bits |= static_cast<std::uint32_t>(key >= least) << (i % 32);
+      }
+      for (std::int64_t i = 32 * word; room > 0 && i < end; ++i) {
+        if (key_at(keys_RC, row * block.columns + i) != threshold.key) continue;
+        bits |= std::uint32_t{1} << (i % 32);
+        --room;
       }
       arguments.chosen_RW[row * words + word] |= bits;
     }
   }
 }
 
-double cut_of(const RouteChoice& choice, const Threshold& threshold, std::int64_t num_equal,
-              std::uint32_t best_below) {
-  const bool leaves_equal = num_equal > threshold.room;
-  const std::uint32_t left_out = leaves_equal ? threshold.key : best_below;
+std::uint32_t best_below(const View<float>& keys_RC, const RowBlock& block,
+                         std::uint32_t threshold) {
+  std::uint32_t best = kNoCandidate;
+  const std::int64_t begin = block.first * block.columns;
+  for (std::int64_t i = begin; i < begin + block.count * block.columns; ++i) {
+    // Masked, not chosen: of this form the compiler makes vectors.
+    const std::uint32_t key = key_at(keys_RC, i);
+    best = std::max(best, key & -static_cast<std::uint32_t>(key < threshold));
+  }
+  return best;
+}
+
+double cut_of(const RouteChoice& choice, const Threshold& threshold, std::uint32_t best_below) {
+  const std::uint32_t left_out = threshold.takes_all_equal() ? best_below : threshold.key;
   if (left_out != kNoCandidate) return u_of(left_out);
-  return num_equal > 0 ? u_of(threshold.key) : choice.cut;
+  return threshold.equal > 0 ? u_of(threshold.key) : choice.cut;
 }
 
 void choose_by_quota(const RouteQuotaArguments& arguments, const QuotaScratch& scratch,
@@ -189,26 +209,18 @@ void choose_by_quota(const RouteQuotaArguments& arguments, const QuotaScratch& s
   const RouteChoice& choice = arguments.choice;
   const std::int64_t rows = choice.scores_RC.dim(0);
   const std::int64_t columns = choice.scores_RC.dim(1);
-  const std::int64_t num_blocks = num_row_blocks(rows);
   const Threshold threshold =
       find_threshold(scratch, arguments.num_chosen - rows * choice.at_least, workers);
-  workers.for_each(num_blocks, [&](std::int64_t index, int) {
-    look_at_block(scratch, index, row_block(index, rows, columns), threshold.key);
+  const bool shares = !threshold.takes_all_equal();
+  if (shares) share_room(scratch, rows, columns, threshold);
+  for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int) {
+    choose_in_block(arguments, scratch.keys_RC, block, threshold,
+                    shares ? scratch.room_of_block[block.index()] : 0);
+    scratch.best_below_of_block[block.index()] = best_below(scratch.keys_RC, block, threshold.key);
   });
-  // Of equal pairs the first are chosen: a block has the room that those before it leave.
-  std::int64_t num_equal = 0;
-  std::uint32_t best_below = kNoCandidate;
-  for (std::int64_t index = 0; index < num_blocks; ++index) {
-    const std::int64_t here = scratch.equal_of_block[index];
-    scratch.equal_of_block[index] = std::max<std::int64_t>(0, threshold.room - num_equal);
-    num_equal += here;
-    best_below = std::max(best_below, scratch.best_below_of_block[index]);
-  }
-  workers.for_each(num_blocks, [&](std::int64_t index, int) {
-    choose_in_block(arguments, scratch, row_block(index, rows, columns), threshold,
-                    scratch.equal_of_block[index]);
-  });
-  const double cut = cut_of(choice, threshold, num_equal, best_below);
+  std::uint32_t best = kNoCandidate;
+  for (const std::uint32_t key : scratch.best_below_of_block.span()) best = std::max(best, key);
+  const double cut = cut_of(choice, threshold, best);
   arguments.cut_sum[0] += static_cast<double>(rows) * std::clamp(cut, -kMaxQuotaCut, kMaxQuotaCut);
 }
 
@@ -225,14 +237,14 @@ void route_quota(const RouteQuotaArguments& arguments, Arena& scratch, Stream& s
   const std::int64_t columns = scores_RC.dim(1);
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
-  const QuotaScratch work{.keys_RC = scratch.push<float>(rows * columns),
-                          .buckets = scratch.push<std::int32_t>(workers.size() * kBuckets),
-                          .equal_of_block = scratch.push<std::int64_t>(num_row_blocks(rows)),
+  const std::int64_t keys = rows * columns;
+  const QuotaScratch work{.keys_RC = scratch.push<float>(keys),
+                          .count_of_part = scratch.push<std::int64_t>(num_parts(keys)),
+                          .room_of_block = scratch.push<std::int64_t>(num_row_blocks(rows)),
                           .best_below_of_block = scratch.push<std::uint32_t>(num_row_blocks(rows))};
   stream.run([arguments, rows, columns, room, work, &workers] {
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
-      prepare_block(arguments, row_block(index, rows, columns), room.data() + worker * columns,
-                    work.keys_RC.data());
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
+      prepare_block(arguments, block, room.data() + worker * columns, work.keys_RC.data());
     });
     choose_by_quota(arguments, work, workers);
   });

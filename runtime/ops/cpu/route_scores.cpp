@@ -71,8 +71,8 @@ void route_normalise(const RouteNormaliseArguments& arguments, Arena& scratch, S
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
   stream.run([arguments, rows, columns, room, &workers] {
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
-      normalise_block(arguments, row_block(index, rows, columns), room.data() + worker * columns);
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
+      normalise_block(arguments, block, room.data() + worker * columns);
     });
   });
 }
@@ -90,10 +90,9 @@ void route_normalise_backward(const RouteNormaliseBackwardArguments& arguments, 
   const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
   const View<double> d_gain = scratch.push<double>(num_row_blocks(rows));
   stream.run([arguments, rows, columns, room, d_gain, &workers] {
-    workers.for_each(d_gain.size(), [&](std::int64_t index, int worker) {
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
       Lanes* own = room.data() + 2 * worker * columns;
-      d_gain[index] =
-          normalise_backward_block(arguments, row_block(index, rows, columns), own, own + columns);
+      d_gain[block.index()] = normalise_backward_block(arguments, block, own, own + columns);
     });
     double sum = 0;
     for (const double block : d_gain.span()) sum += block;
@@ -105,7 +104,7 @@ void route_noise(const RouteNoiseArguments& arguments, Stream& stream) {
   visit_score(arguments.x_RC.dtype(), [&]<class T>() {
     stream.run([arguments, &workers = stream.workers()] {
       const std::int64_t columns = arguments.x_RC.dim(1);
-      workers.for_each(arguments.x_RC.dim(0), [&](std::int64_t row, int) {
+      workers.for_each_near(arguments.x_RC.dim(0), [&](std::int64_t row, int) {
         add_noise_to_row(arguments, row, arguments.x_RC.as<T>().data() + row * columns, columns);
       });
     });

@@ -82,9 +82,8 @@ void route_select(const RouteChoice& choice, View<std::uint32_t> chosen_RW, Aren
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
   stream.run([choice, chosen_RW, rows, columns, room, &workers] {
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
-      select_block(choice, chosen_RW, row_block(index, rows, columns),
-                   room.data() + worker * columns);
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
+      select_block(choice, chosen_RW, block, room.data() + worker * columns);
     });
   });
 }
@@ -93,8 +92,7 @@ void route_hash(const RouteHashArguments& arguments, Stream& stream) {
   Workers& workers = stream.workers();
   stream.run([arguments, &workers] {
     const std::int64_t rows = arguments.id_R.size();
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int) {
-      const RowBlock block = row_block(index, rows, arguments.columns);
+    for_each_row_block(workers, rows, arguments.columns, [&](const RowBlock& block, int) {
       for (int row = 0; row < block.count; ++row) choose_by_hash(arguments, block.first + row);
     });
   });

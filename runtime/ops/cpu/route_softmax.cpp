@@ -130,9 +130,8 @@ void route_softmax(ConstTensorView scores_RC, TensorView signed_f_RC, Arena& scr
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
   stream.run([scores_RC, signed_f_RC, rows, columns, room, &workers] {
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
-      softmax_block(scores_RC, signed_f_RC, row_block(index, rows, columns),
-                    room.data() + worker * columns);
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
+      softmax_block(scores_RC, signed_f_RC, block, room.data() + worker * columns);
     });
   });
 }
@@ -148,9 +147,9 @@ void route_softmax_vjp(const RouteSoftmaxVjpArguments& arguments, Arena& scratch
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
   stream.run([arguments, rows, columns, room, &workers] {
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
       Lanes* own = room.data() + 2 * worker * columns;
-      softmax_vjp_block(arguments, row_block(index, rows, columns), own, own + columns);
+      softmax_vjp_block(arguments, block, own, own + columns);
     });
   });
 }
@@ -168,10 +167,10 @@ void route_penalty(const RoutePenaltyArguments& arguments, View<double> sums, Ar
   const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
   const View<PenaltySums> partial = scratch.push<PenaltySums>(num_row_blocks(rows));
   stream.run([arguments, sums, rows, columns, room, partial, &workers] {
-    workers.for_each(partial.size(), [&](std::int64_t index, int worker) {
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
       Lanes* own = room.data() + 2 * worker * columns;
-      partial[index] = penalty_block(arguments, row_block(index, rows, columns),
-                                     {.scores_C = own, .weights_C = own + columns});
+      partial[block.index()] =
+          penalty_block(arguments, block, {.scores_C = own, .weights_C = own + columns});
     });
     for (const PenaltySums& block : partial.span()) {
       for (int i = 0; i < kNumPenaltySums; ++i) sums[i] += block[static_cast<std::size_t>(i)];
@@ -191,9 +190,9 @@ void route_penalty_backward(const RoutePenaltyArguments& arguments, TensorView d
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
   stream.run([arguments, d_scores_RC, rows, columns, room, &workers] {
-    workers.for_each(num_row_blocks(rows), [&](std::int64_t index, int worker) {
+    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
       Lanes* own = room.data() + 2 * worker * columns;
-      penalty_backward_block(arguments, d_scores_RC, row_block(index, rows, columns),
+      penalty_backward_block(arguments, d_scores_RC, block,
                              {.scores_C = own, .weights_C = own + columns});
     });
   });

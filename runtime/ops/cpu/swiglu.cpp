@@ -17,10 +17,17 @@ struct BackwardRow {
   const float* d_a;
   const float* h;
   float* d_h;
+  float* a;  ///< or null
   float gate;
 
-  /// Writes d_h and returns the gate's gradient. h and d_h may be the same memory: both halves of
-  /// an element are read before either is written.
+  /// Writes d_h and a, and returns the gate's gradient. h and d_h may be the same memory, and so
+  /// may d_a and a: what belongs to an element is read before any of it is written.
+  [[nodiscard]] float run(std::int64_t width) const {
+    return a == nullptr ? run<false>(width) : run<true>(width);
+  }
+
+ private:
+  template <bool kWritesA>
   [[nodiscard]] float run(std::int64_t width) const {
     Vec d_gate{};
     for_vectors(width, [&](std::int64_t f, auto lanes) {
@@ -33,6 +40,7 @@ struct BackwardRow {
       d_gate += d_out * (silu * h3);
       store(through * h3 * (sigma + silu * (1.0F - sigma)), d_h + f, lanes);
       store(through * silu, d_h + width + f, lanes);
+      if constexpr (kWritesA) store(silu * h3 * gate, a + f, lanes);
     });
     return sum_lanes(d_gate);
   }
@@ -61,17 +69,19 @@ void swiglu(ConstTensorView h_M2F, ConstTensorView gate_M, TensorView a_MF, Stre
 
 void swiglu_backward(const SwigluBackwardArguments& arguments, Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
-    const auto& [d_a_MF, h_M2F, gate_M, d_h_M2F, d_gate_M] = arguments;
+    const auto& [d_a_MF, h_M2F, gate_M, d_h_M2F, d_gate_M, a_MF] = arguments;
     const std::int64_t width = d_a_MF.dim(1);
     const float* const d_a = d_a_MF.as<float>().data();
     const float* const h = h_M2F.as<float>().data();
     float* const d_h = d_h_M2F.as<float>().data();
+    float* const a = a_MF.data() == nullptr ? nullptr : a_MF.as<float>().data();
     float* const d_gate = d_gate_M.data() == nullptr ? nullptr : d_gate_M.as<float>().data();
     for_row_blocks(*workers, d_a_MF.dim(0), width, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const BackwardRow backward{.d_a = d_a + row * width,
                                    .h = h + row * 2 * width,
                                    .d_h = d_h + row * 2 * width,
+                                   .a = a == nullptr ? nullptr : a + row * width,
                                    .gate = gate_of(arguments.gate_M, row)};
         const float dot = backward.run(width);
         if (d_gate != nullptr) d_gate[row] = dot;

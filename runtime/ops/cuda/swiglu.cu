@@ -56,21 +56,25 @@ struct Backward {
   const float* gate;
   T* d_h;         ///< may be h: a thread reads both halves of its columns before it writes them
   float* d_gate;  ///< or null
+  T* a;           ///< may be d_a; or null
   std::int64_t width;
 };
 
-/// Both halves of the gradient of a unit; returns the unit's share of the gate's gradient.
+/// Both halves of the gradient of a unit in place of h, and a in place of its gradient; returns the
+/// unit's share of the gate's gradient.
 template <class T>
-__device__ float differentiate(const UnitValues<T>& d_a, float gate, UnitValues<T>& h1,
+__device__ float differentiate(UnitValues<T>& d_a, float gate, UnitValues<T>& h1,
                                UnitValues<T>& h3) {
   float d_gate = 0;
   for (int i = 0; i < kUnit<T>; ++i) {
     const float sigma = logistic(h1.at[i]);
     const float silu = h1.at[i] * sigma;
+    const float a = silu * h3.at[i] * gate;
     d_gate = fmaf(d_a.at[i] * silu, h3.at[i], d_gate);
     // silu'(x) = s + x s (1 - s), with s the logistic of x.
     h1.at[i] = d_a.at[i] * gate * h3.at[i] * fmaf(silu, 1 - sigma, sigma);
     h3.at[i] = d_a.at[i] * gate * silu;
+    d_a.at[i] = a;
   }
   return d_gate;
 }
@@ -86,12 +90,13 @@ __global__ void __launch_bounds__(kMaxRowThreads) swiglu_backward_kernel(Backwar
 
   float d_gate = 0;
   for (std::int64_t unit = threadIdx.x; unit * kUnit<T> < width; unit += blockDim.x) {
-    const UnitValues<T> d_a = load_unit<kAccess>(d_a_of_row, unit, width);
+    UnitValues<T> d_a = load_unit<kAccess>(d_a_of_row, unit, width);
     UnitValues<T> h1 = load_unit<kAccess>(h, unit, width);
     UnitValues<T> h3 = load_unit<kAccess>(h + width, unit, width);
     d_gate += differentiate<T>(d_a, gate, h1, h3);
     store_unit<kAccess>(d_h, unit, width, h1);
     store_unit<kAccess>(d_h + width, unit, width, h3);
+    if (backward.a != nullptr) store_unit<kAccess>(backward.a + row * width, unit, width, d_a);
   }
   if (backward.d_gate == nullptr) return;
   d_gate = block_sum(d_gate);
@@ -124,10 +129,11 @@ void swiglu_backward(const SwigluBackwardArguments& arguments, Stream& stream) {
         .d_h = arguments.d_h_M2F.as<T>().data(),
         .d_gate =
             arguments.d_gate_M.data() == nullptr ? nullptr : arguments.d_gate_M.as<float>().data(),
+        .a = arguments.a_MF.data() == nullptr ? nullptr : arguments.a_MF.as<T>().data(),
         .width = arguments.d_a_MF.dim(1)};
     const std::int64_t half_row_bytes = backward.width * size_of(arguments.d_a_MF.dtype());
-    const bool in_units =
-        access_to(half_row_bytes, {backward.d_a, backward.h, backward.d_h}) == Access::units;
+    const bool in_units = access_to(half_row_bytes, {backward.d_a, backward.h, backward.d_h,
+                                                     backward.a}) == Access::units;
     launch(in_units ? &swiglu_backward_kernel<T, Access::units>
                     : &swiglu_backward_kernel<T, Access::elements>,
            block_per_row(arguments.d_a_MF.dim(0), units_of(backward.width, kUnit<T>)), stream,

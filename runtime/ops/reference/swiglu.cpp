@@ -37,6 +37,7 @@ void backward(const SwigluBackwardArguments& arguments) {
   const auto d_a = arguments.d_a_MF.as<T>();
   const auto h = arguments.h_M2F.as<T>();
   const auto d_h = arguments.d_h_M2F.as<T>();
+  const bool has_a = arguments.a_MF.data() != nullptr;
   for (std::int64_t row = 0; row < arguments.d_a_MF.dim(0); ++row) {
     const double gate = gate_of<T>(arguments.gate_M, row);
     double d_gate = 0;
@@ -51,6 +52,7 @@ void backward(const SwigluBackwardArguments& arguments) {
       // silu'(x) = s + x s (1 - s), with s the logistic of x.
       d_h[first] = static_cast<T>(d_out * gate * h3 * (sigma + silu * (1 - sigma)));
       d_h[first + width] = static_cast<T>(d_out * gate * silu);
+      if (has_a) arguments.a_MF.as<T>()[row * width + f] = static_cast<T>(silu * h3 * gate);
     }
     if (arguments.d_gate_M.data() != nullptr) {
       arguments.d_gate_M.as<ComputeOf<T>>()[row] = static_cast<ComputeOf<T>>(d_gate);

@@ -27,6 +27,56 @@ TEST_P(WorkersOfSize, RunEveryIndexOnce) {
   for (const auto& count : calls) EXPECT_EQ(count.load(), 1);
 }
 
+TEST_P(WorkersOfSize, RunEveryIndexOnceFromSharesToo) {
+  Workers workers(GetParam());
+  for (const std::int64_t count : {0, 1, 2, 3, 7, 1000}) {
+    std::vector<std::atomic<int>> calls(static_cast<std::size_t>(count));
+
+    workers.for_each_near(count, [&](std::int64_t index, int /*worker*/) {
+      calls.at(static_cast<std::size_t>(index)).fetch_add(1);
+    });
+
+    for (const auto& calls_of_one : calls) EXPECT_EQ(calls_of_one.load(), 1);
+  }
+}
+
+TEST_P(WorkersOfSize, BeginWithTheirOwnShare) {
+  const int size = GetParam();
+  Workers workers(size);
+  constexpr std::int64_t kPerWorker = 10;
+  std::vector<std::atomic<std::int64_t>> first(static_cast<std::size_t>(size));
+  for (auto& index : first) index = -1;
+  std::atomic<int> arrived = 0;
+
+  workers.for_each_near(kPerWorker * size, [&](std::int64_t index, int worker) {
+    std::int64_t none = -1;
+    if (!first.at(static_cast<std::size_t>(worker)).compare_exchange_strong(none, index)) return;
+    arrived.fetch_add(1);
+    while (arrived.load() < size) std::this_thread::yield();  // nobody helps before all have begun
+  });
+
+  for (int worker = 0; worker < size; ++worker) {
+    EXPECT_EQ(first.at(static_cast<std::size_t>(worker)).load(), kPerWorker * worker);
+  }
+}
+
+TEST_P(WorkersOfSize, HelpWhoIsNotThrough) {
+  const int size = GetParam();
+  Workers workers(size);
+  constexpr std::int64_t kPerWorker = 50;
+  std::atomic<std::int64_t> others_done = 0;
+
+  // The first index waits until everything else is done, by others where there are any.
+  workers.for_each_near(kPerWorker * size, [&](std::int64_t index, int /*worker*/) {
+    if (index > 0) others_done.fetch_add(1);
+    while (index == 0 && size > 1 && others_done.load() < kPerWorker * size - 1) {
+      std::this_thread::yield();
+    }
+  });
+
+  EXPECT_EQ(others_done.load(), kPerWorker * size - 1);
+}
+
 TEST_P(WorkersOfSize, AreNumberedBelowTheirSizeAndNeverShareANumber) {
   Workers workers(GetParam());
   std::vector<std::atomic<int>> inside(static_cast<std::size_t>(GetParam()));

@@ -184,30 +184,47 @@ TEST(GemmPair, IsTwoProductsBitForBit) {
   }
 }
 
+struct Extents {
+  std::int64_t m, n, k;
+};
+
+/// Products of small integers, which are exact in every order.
+void expect_exact_product(const Extents& size, Transpose transpose_a, Transpose transpose_b) {
+  const auto [m, n, k] = size;
+  const auto product = [&](OnDevice& device) {
+    const auto matrix = [&](std::int64_t rows, std::int64_t columns, Transpose transpose,
+                            int seed) {
+      const auto numbers = integers(rows * columns, /*below=*/7, seed);
+      return device.upload(std::vector<float>(numbers.begin(), numbers.end()),
+                           shape_of(rows, columns, transpose));
+    };
+    const TensorView c = device.saved.push(DType::f32, {m, n});
+    gemm({.a = matrix(m, k, transpose_a, 6),
+          .b = matrix(k, n, transpose_b, 5),
+          .c = c,
+          .transpose_a = transpose_a,
+          .transpose_b = transpose_b},
+         device.stream);
+    return device.download<float>(c);
+  };
+  OnDevice two_threads(Backend::cpu, 2);
+  OnDevice reference(Backend::reference);
+  EXPECT_EQ(product(two_threads), product(reference)) << m << " x " << n << " x " << k;
+}
+
 TEST(Gemm, OfManyColumnsIsItsColumns) {
   // 2,500 columns are cut; 1,250 are not.
-  OnDevice device(Backend::cpu, 2);
-  for (const Transpose b : kTransposes) {
-    const auto numbers = integers(2500 * 9, /*below=*/7, 5);
-    const std::vector<float> values(numbers.begin(), numbers.end());
-    const TensorView c = device.saved.push(DType::f32, {33, 2500});
-    const auto rows = integers(33 * 9, /*below=*/7, 6);
-    const std::vector<float> a(rows.begin(), rows.end());
+  for (const Transpose b : kTransposes) expect_exact_product({33, 2500, 9}, Transpose::no, b);
+}
 
-    gemm({.a = device.upload(a, {33, 9}),
-          .b = device.upload(values, shape_of(9, 2500, b)),
-          .c = c,
-          .transpose_b = b},
-         device.stream);
-
-    OnDevice reference(Backend::reference);
-    const TensorView expected = reference.saved.push(DType::f32, {33, 2500});
-    gemm({.a = reference.upload(a, {33, 9}),
-          .b = reference.upload(values, shape_of(9, 2500, b)),
-          .c = expected,
-          .transpose_b = b},
-         reference.stream);
-    EXPECT_EQ(device.download<float>(c), reference.download<float>(expected));
+TEST(Gemm, OfFewRowsAndLongSumsIsItsColumns) {
+  // The gradient of a router's weights: its columns are halved.
+  for (const Transpose a : kTransposes) {
+    for (const std::int64_t columns : {1, 16, 40, 193}) {
+      expect_exact_product({2, columns, 512}, a, Transpose::no);
+      expect_exact_product({16, columns, 512}, a, Transpose::no);
+      expect_exact_product({64, columns, 511}, a, Transpose::no);
+    }
   }
 }
 

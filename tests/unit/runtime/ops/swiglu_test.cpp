@@ -124,6 +124,33 @@ TEST(SwigluBackward, IsTheSameEverywhereAlsoInPlace) {
   }
 }
 
+TEST(SwigluBackward, WritesTheActivationOnceMoreAlsoInPlaceOfItsGradient) {
+  constexpr std::int64_t kRows = 150;
+  for (const Backend backend : {Backend::reference, Backend::cpu}) {
+    for (const std::int64_t width : {1, 17, 64, 255}) {
+      OnDevice device(backend);
+      const TensorView h =
+          device.upload(normal_numbers<float>(kRows * 2 * width, 1), {kRows, 2 * width});
+      const TensorView gate = device.upload(normal_numbers<float>(kRows, 3), {kRows});
+      const TensorView d_a = device.upload(normal_numbers<float>(kRows * width, 2), {kRows, width});
+      const TensorView forward = device.saved.push(DType::f32, {kRows, width});
+      const TensorView without = device.saved.push(DType::f32, {kRows, 2 * width});
+      const TensorView with = device.saved.push(DType::f32, {kRows, 2 * width});
+      swiglu(h, gate, forward, device.stream);
+      SwigluBackwardArguments arguments{
+          .d_a_MF = d_a, .h_M2F = h, .gate_M = gate, .d_h_M2F = without};
+      swiglu_backward(arguments, device.stream);
+
+      arguments.d_h_M2F = with;
+      arguments.a_MF = d_a;
+      swiglu_backward(arguments, device.stream);
+
+      EXPECT_EQ(device.download<float>(d_a), device.download<float>(forward));
+      EXPECT_EQ(device.download<float>(with), device.download<float>(without));
+    }
+  }
+}
+
 TEST(Swiglu, SaturatesForHugeInputs) {
   OnDevice device;
   const TensorView a = device.saved.push(DType::f32, {1, 2});
