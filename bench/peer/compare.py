@@ -23,9 +23,10 @@ PEER = pathlib.Path(__file__).resolve().parent
 LAYOUTS = ("threads", "shared", "experts")
 SHAPES = ("demo", "eight", "sixty_four")
 ROUTINGS = ("topk", "softmoe")
+SEQUENCES = {"demo": 16, "eight": 8, "sixty_four": 8}  # of a step; each of our ranks takes its share as one lane
 SERVO_STEPS = 20  # after which the rows of LapSum stand at the budget
 MPIRUN = ["mpirun", "-n", "2", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1",
-          "--mca", "btl", "self,vader", "--mca", "btl_vader_single_copy_mechanism", "none"]
+          "--mca", "btl", "self,vader", "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1"]
 
 
 def parse():
@@ -87,7 +88,8 @@ def ours(arguments, shape, routing, ranks):
     prefix = [] if ranks == 1 else MPIRUN[:1] + root + MPIRUN[1:]
     warmup = SERVO_STEPS if routing == "softmoe" else 5
     command = prefix + [arguments.train_step, "--shape", shape, "--routing", routing, "--warmup", str(warmup),
-                        "--steps", str(arguments.steps), "--ceiling", "--json", f"runtime.threads={2 // ranks}"]
+                        "--steps", str(arguments.steps), "--ceiling", "--json", f"runtime.threads={2 // ranks}",
+                        f"training.lanes={ranks}", f"training.lane_sequences={SEQUENCES[shape] // ranks}"]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         sys.exit(f"{' '.join(command)}\nended with {made.returncode}: {made.stderr.strip()}")
