@@ -100,11 +100,12 @@ void multiply_row(const BlasProduct& product, const BlasMatrix& a, const BlasMat
 }
 
 /// Few rows times a transposed matrix: oneDNN compiles a kernel when they first turn up, which may
-/// be in any step. They are OpenBLAS's. The rows of a transposed A are features, and their number
-/// stays.
-bool is_onednns(const BlasProduct& product, const BlasMatrix& a) {
+/// be in any step. They are OpenBLAS's.
+bool is_onednns(const BlasProduct& product, const BlasMatrix& a, const BlasMatrix& b) {
   constexpr std::int64_t kFewRows = 16;
-  return product.m > kFewRows || a.transpose == Transpose::yes;
+  const bool would_compile =
+      product.m <= kFewRows && a.transpose == Transpose::no && b.transpose == Transpose::yes;
+  return !would_compile;
 }
 
 /// The product without its A and B: C = beta * C.
@@ -127,7 +128,7 @@ void sgemm(const BlasProduct& product, const BlasMatrix& a, const BlasMatrix& b,
     scale(product, c, c_stride);
   } else if (m == 1) {
     multiply_row(product, a, b, c);
-  } else if (kLibrary == GemmLibrary::onednn && is_onednns(product, a)) {
+  } else if (kLibrary == GemmLibrary::onednn && is_onednns(product, a, b)) {
     onednn_sgemm(product, a, b, c, c_stride);
   } else {
     cblas_sgemm(CblasRowMajor, blas_transpose(a.transpose), blas_transpose(b.transpose),
