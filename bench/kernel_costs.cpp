@@ -53,7 +53,7 @@ void add_expert_costs(const LayerSize& size, std::vector<KernelCost>& costs) {
       {"grouped_gemm gate_up", element * (m * h + e * 2 * f * h + m * 2 * f), 2 * m * h * 2 * f});
   costs.push_back({"swiglu", element * 3 * m * f + kFloat * m, 6 * m * f});
   costs.push_back({"grouped_gemm down", element * (m * f + e * f * h + m * h), 2 * m * h * f});
-  costs.push_back({"swiglu_backward", element * 5 * m * f + 2 * kFloat * m, 16 * m * f});
+  costs.push_back({"swiglu_backward", element * 6 * m * f + 2 * kFloat * m, 17 * m * f});
   costs.push_back({"grouped_gemm_weight gate_up", element * (m * 2 * f + m * h + 2 * e * 2 * f * h),
                    2 * m * h * 2 * f});
   costs.push_back(

@@ -86,7 +86,8 @@ void KernelLayer::add_expert_calls() {
                                             .h_M2F = h_M2F,
                                             .gate_M = gate_M,
                                             .d_h_M2F = d_h_M2F,
-                                            .d_gate_M = d_gate_M},
+                                            .d_gate_M = d_gate_M,
+                                            .a_MF = a_MF},
                                            stream);
                     }});
   calls_.push_back({"grouped_gemm_weight gate_up", [=] { gradient(d_h_M2F, x_MH, d_gate_up); }});
