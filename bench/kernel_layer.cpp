@@ -66,7 +66,9 @@ KernelLayer::Router KernelLayer::make_router() {
                 .scores_TE = room(kScore, {t, e}),
                 .centred_TE = room(kScore, {t, e}),
                 .scale_T = room(kScore, {t}),
-                .d_scores_TE = room(kScore, {t, e}),
+                .d_p_TE = zeros(kScore, {t, e}),
+                .d_scores_TE = zeros(kScore, {t, e}),
+                .d_logits_TE = room(kScore, {t, e}),
                 .chosen = work_.saved.push<std::uint32_t>(t * ops::num_choice_words(e)),
                 .count_E = work_.saved.push<std::int32_t>(e),
                 .d_k = zeros(DType::f64, {1}).as<double>(),
@@ -129,12 +131,12 @@ void KernelLayer::add_backward_router_calls() {
   Stream& stream = work_.compute;
   const Router& router = router_;
   calls_.push_back({"route_gates_backward", [&] {
-                      ops::route_gates_backward(router.gates, router.gates.gate_N,
-                                                router.d_scores_TE, stream);
+                      ops::route_gates_backward(router.gates, router.gates.gate_N, router.d_p_TE,
+                                                stream);
                     }});
   calls_.push_back({"lapsum_vjp", [&] {
                       ops::lapsum_vjp({.forward = router.lapsum,
-                                       .d_p_RC = router.d_scores_TE,
+                                       .d_p_RC = router.d_p_TE,
                                        .d_scores_RC = router.d_scores_TE,
                                        .d_k = router.d_k,
                                        .d_alpha = {}},
@@ -148,7 +150,7 @@ void KernelLayer::add_backward_router_calls() {
                                                      .n_RC = router.centred_TE,
                                                      .scale_R = router.scale_T,
                                                      .gain = router.gain_1,
-                                                     .d_x_RC = router.d_scores_TE,
+                                                     .d_x_RC = router.d_logits_TE,
                                                      .d_gain = router.d_gain_1},
                                                     scratch, stream);
                     }});

@@ -37,7 +37,8 @@ class KernelLayer {
  private:
   /// The tensors of the router, and its operations' arguments over them.
   struct Router {
-    TensorView logits_TE, gain_1, d_gain_1, scores_TE, centred_TE, scale_T, d_scores_TE;
+    TensorView logits_TE, gain_1, d_gain_1, scores_TE, centred_TE, scale_T;
+    TensorView d_p_TE, d_scores_TE, d_logits_TE;  ///< apart: what is called again finds its input
     View<std::uint32_t> chosen;
     View<std::int32_t> count_E;
     View<double> d_k;
