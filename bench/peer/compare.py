@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -23,10 +24,10 @@ PEER = pathlib.Path(__file__).resolve().parent
 LAYOUTS = ("threads", "shared", "experts")
 SHAPES = ("demo", "eight", "sixty_four")
 ROUTINGS = ("topk", "softmoe")
-SEQUENCES = {"demo": 16, "eight": 8, "sixty_four": 8}  # of a step; each of our ranks takes its share as one lane
 SERVO_STEPS = 20  # after which the rows of LapSum stand at the budget
 MPIRUN = ["mpirun", "-n", "2", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1",
-          "--mca", "btl", "self,vader", "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1"]
+          "--mca", "btl", "self,vader", "--mca", "btl_vader_single_copy_mechanism", "none",
+          "--mca", "mpi_yield_when_idle", "1"]
 
 
 def parse():
@@ -82,14 +83,24 @@ class Peer:
         self.close()
 
 
+def sequences_of(shape):
+    """Sequences of a step, by the file that our side reads."""
+    text = (PEER.parent / "shapes" / f"{shape}.yaml").read_text(encoding="utf-8")
+
+    def number(key):
+        return int(re.search(rf"^ *{key}: *(\d+)", text, re.MULTILINE)[1])
+
+    return number("lanes") * number("lane_sequences")
+
+
 def ours(arguments, shape, routing, ranks):
-    """Our step, 2 / ranks threads a rank, with its ceiling measured beside it."""
+    """Our step, 2 / ranks threads a rank, each rank's share one lane, with its ceiling measured beside it."""
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     prefix = [] if ranks == 1 else MPIRUN[:1] + root + MPIRUN[1:]
     warmup = SERVO_STEPS if routing == "softmoe" else 5
     command = prefix + [arguments.train_step, "--shape", shape, "--routing", routing, "--warmup", str(warmup),
                         "--steps", str(arguments.steps), "--ceiling", "--json", f"runtime.threads={2 // ranks}",
-                        f"training.lanes={ranks}", f"training.lane_sequences={SEQUENCES[shape] // ranks}"]
+                        f"training.lanes={ranks}", f"training.lane_sequences={sequences_of(shape) // ranks}"]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         sys.exit(f"{' '.join(command)}\nended with {made.returncode}: {made.stderr.strip()}")
