@@ -265,14 +265,16 @@ void MoeLayer::add_router_gradients(const MoeWeights& weights, ConstTensorView d
       is_same_type ? d_x_TH : work.scratch.push(d_logits_TE.dtype(), d_x_TH.shape());
   if (!is_same_type) ops::convert(d_x_TH, sum_TH, work.compute);
   ops::accumulate(weights.router_EH, work, [&](TensorView d_router, double beta) {
-    ops::gemm_pair({.a = d_logits_TE,
-                    .b = x_TH,
-                    .c = d_router,
-                    .transpose_a = ops::Transpose::yes,
-                    .beta = beta},
-                   {.a = d_logits_TE, .b = weights.router_EH.value, .c = sum_TH, .beta = 1.0},
-                   work.compute);
+    ops::gemm({.a = d_logits_TE,
+               .b = x_TH,
+               .c = d_router,
+               .transpose_a = ops::Transpose::yes,
+               .beta = beta},
+              work.compute);
   });
+  // Not as a pair: its blocks add to rows that are in the cache of one core or the other.
+  ops::gemm({.a = d_logits_TE, .b = weights.router_EH.value, .c = sum_TH, .beta = 1.0},
+            work.compute);
   if (!is_same_type) ops::convert(sum_TH, d_x_TH, work.compute);
 }
 

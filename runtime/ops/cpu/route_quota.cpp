@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <functional>
 
 #include "runtime/ops/cpu/blocks.h"
 #include "runtime/ops/cpu/route_rank.h"
@@ -13,20 +14,29 @@ namespace softmoe::ops::cpu {
 
 namespace {
 
-// u as an unsigned number of the same order. 0 is below the key of minus infinity: a pair that is
-// no candidate.
+/// u as unsigned numbers of the same order.
+using LaneKeys = std::uint32_t __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
+
+// Below the key of minus infinity: a pair that is no candidate.
 constexpr std::uint32_t kNoCandidate = 0;
 
-[[gnu::always_inline]] inline LaneInts key_of(Lanes u) {
+[[gnu::always_inline]] inline LaneKeys key_of(Lanes u) {
   u = u == 0.0F ? Lanes{} : u;  // one zero, as comparisons know it
   u = u == u ? u : all_lanes(-std::numeric_limits<float>::infinity());
   const LaneInts bits = std::bit_cast<LaneInts>(u);
-  return bits ^ ((bits >> 31) | std::numeric_limits<std::int32_t>::min());
+  return std::bit_cast<LaneKeys>(bits ^ ((bits >> 31) | std::numeric_limits<std::int32_t>::min()));
 }
 
 float u_of(std::uint32_t key) {
   constexpr std::uint32_t kSign = 0x80000000U;
   return std::bit_cast<float>((key & kSign) != 0 ? key ^ kSign : ~key);
+}
+
+/// All bits of the lanes whose rows exist.
+LaneInts existing_rows(const RowBlock& block) {
+  LaneInts exists;
+  for (int lane = 0; lane < kLanes; ++lane) exists[lane] = lane < block.count ? -1 : 0;
+  return exists;
 }
 
 /// The best so many scores of each row: all above a value, and the first of those equal to it.
@@ -55,7 +65,7 @@ Best best_of(const Lanes* scores_C, std::int64_t columns, int count) {
 
 /// Chooses the best at_least of sixteen rows and leaves the keys of the candidates.
 void prepare_block(const RouteQuotaArguments& arguments, const RowBlock& block, Lanes* scores_C,
-                   float* keys_RC) {
+                   LaneKeys* keys_C) {
   const RouteChoice& choice = arguments.choice;
   load_rows(choice.scores_RC.as<float>().data(), block, scores_C);
   for (std::int64_t i = 0; i < block.columns; ++i) {
@@ -68,24 +78,24 @@ void prepare_block(const RouteQuotaArguments& arguments, const RowBlock& block, 
   const Lanes anchor = load_per_row(anchors, 2, block);
   const Lanes delta = load_per_row(anchors + 1, 2, block);
   const auto alpha = static_cast<float>(choice.alpha);
+  const LaneInts exists = existing_rows(block);
   const std::int64_t words = num_choice_words(block.columns);
   for (std::int64_t word = 0; word < words; ++word) {
     LaneInts bits{};
     const std::int64_t end = std::min(block.columns, 32 * (word + 1));
     for (std::int64_t i = 32 * word; i < end; ++i) {
       const LaneInts is_kept = kept.take(scores_C[i]);
-      const LaneInts is_candidate = allowed.take(scores_C[i]) & ~is_kept;
+      const LaneInts is_candidate = allowed.take(scores_C[i]) & ~is_kept & exists;
       bits |= is_kept & static_cast<std::int32_t>(1U << (i % 32));
       // Divided as in the specification: its bits decide.
       const Lanes u = (scores_C[i] - anchor) / alpha + delta;
-      scores_C[i] = std::bit_cast<Lanes>(is_candidate & key_of(u));
+      keys_C[i] = std::bit_cast<LaneKeys>(is_candidate) & key_of(u);
     }
     for (int lane = 0; lane < block.count; ++lane) {
       arguments.chosen_RW[(block.first + lane) * words + word] =
           static_cast<std::uint32_t>(bits[lane]);
     }
   }
-  store_rows(scores_C, block, keys_RC);
 }
 
 /// The key of the last pair that is chosen.
@@ -95,47 +105,80 @@ struct Threshold {
   std::int64_t room = 0;            ///< how many of them are chosen
 
   [[nodiscard]] bool takes_all_equal() const { return room == equal; }
+  /// The least key that is chosen wherever it is.
+  [[nodiscard]] std::uint32_t least() const { return takes_all_equal() ? key : key + 1; }
 };
 
 struct QuotaScratch {
-  View<float> keys_RC;                      ///< bits of a key each
+  View<LaneKeys> keys_BC;                   ///< of blocks of sixteen rows, column by column
   View<std::int64_t> count_of_part;         ///< of the parts that keys are counted in
   View<std::int64_t> room_of_block;         ///< of rows: pairs at the threshold that are chosen
   View<std::uint32_t> best_below_of_block;  ///< the best key below the threshold
 };
 
-std::uint32_t key_at(const View<float>& keys, std::int64_t i) {
-  return std::bit_cast<std::uint32_t>(keys[i]);
+// Keys that a worker counts at a time, in vectors.
+constexpr std::int64_t kPart = kBlockElements / kLanes;
+
+std::int64_t num_parts(std::int64_t vectors) {
+  return (vectors + kPart - 1) / kPart;
 }
 
-std::int64_t num_parts(std::int64_t keys) {
-  return (keys + kBlockElements - 1) / kBlockElements;
+std::int64_t sum_of_lanes(LaneInts value) {
+  std::int64_t sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
+  return sum;
 }
 
-/// How many keys are at least `least`: a pass over them by vectors takes less than a microsecond
-/// where a worker's cache holds them.
+/// How many keys are at least `least`.
 std::int64_t count_from(const QuotaScratch& scratch, std::uint32_t least, Workers& workers) {
-  const auto count_part = [&](std::int64_t begin, std::int64_t end) {
-    std::int32_t count = 0;
+  const LaneKeys* const keys = scratch.keys_BC.data();
+  for_blocks(workers, scratch.keys_BC.size(), kPart, [&](std::int64_t begin, std::int64_t end) {
+    LaneInts count{};
 #pragma GCC unroll 4
-    for (std::int64_t i = begin; i < end; ++i) {
-      count += key_at(scratch.keys_RC, i) >= least ? 1 : 0;
-    }
-    scratch.count_of_part[begin / kBlockElements] = count;
-  };
-  for_blocks(workers, scratch.keys_RC.size(), kBlockElements, count_part);
+    for (std::int64_t i = begin; i < end; ++i) count -= keys[i] >= least;
+    scratch.count_of_part[begin / kPart] = sum_of_lanes(count);
+  });
   std::int64_t sum = 0;
   for (const std::int64_t count : scratch.count_of_part.span()) sum += count;
   return sum;
 }
 
-// The largest key that enough keys reach, bit by bit from the highest.
+/// Keys from `least` to `most`, of which there are at most so many.
+constexpr std::int64_t kFewKeys = 256;
+
+struct FewKeys {
+  std::array<std::uint32_t, kFewKeys> key{};
+  std::int64_t count = 0;
+
+  FewKeys(const QuotaScratch& scratch, std::uint32_t least, std::uint32_t most) {
+    for (const LaneKeys& keys : scratch.keys_BC.span()) {
+      const LaneInts is_one = (keys >= least) & (keys <= most);
+      if (!any_lane(is_one)) continue;
+      for (int lane = 0; lane < kLanes; ++lane) {
+        if (is_one[lane] != 0) key[static_cast<std::size_t>(count++)] = keys[lane];
+      }
+    }
+  }
+
+  /// @param rank  from 1
+  [[nodiscard]] Threshold of_rank(std::int64_t rank) {
+    const auto end = key.begin() + count;
+    const auto last = key.begin() + (rank - 1);
+    std::nth_element(key.begin(), last, end, std::greater<>());
+    const std::uint32_t value = *last;
+    const std::int64_t above = std::count_if(key.begin(), last, [&](auto k) { return k > value; });
+    return {.key = value, .equal = std::count(key.begin(), end, value), .room = rank - above};
+  }
+};
+
+// The largest key that enough keys reach: bit by bit from the highest, until few are left.
 Threshold find_threshold(const QuotaScratch& scratch, std::int64_t wanted, Workers& workers) {
   if (wanted == 0) return {};
   std::uint32_t key = 0;
-  std::int64_t reach = scratch.keys_RC.size();  // the key
-  std::int64_t exceed = 0;                      // the key, once its last bit is known
-  for (std::uint32_t bit = 0x80000000U; bit != 0; bit >>= 1) {
+  std::int64_t reach = scratch.keys_BC.size() * kLanes;  // the key
+  std::int64_t exceed = 0;                               // all keys with its known bits
+  std::uint32_t bit = 0x80000000U;
+  for (; bit != 0 && reach - exceed > kFewKeys; bit >>= 1) {
     const std::int64_t count = count_from(scratch, key | bit, workers);
     if (count >= wanted) {
       key |= bit;
@@ -144,7 +187,12 @@ Threshold find_threshold(const QuotaScratch& scratch, std::int64_t wanted, Worke
       exceed = count;
     }
   }
-  return {.key = key, .equal = reach - exceed, .room = wanted - exceed};
+  if (bit == 0) return {.key = key, .equal = reach - exceed, .room = wanted - exceed};
+  return FewKeys(scratch, key, key | (2 * bit - 1)).of_rank(wanted - exceed);
+}
+
+LaneKeys* keys_of(const QuotaScratch& scratch, const RowBlock& block) {
+  return scratch.keys_BC.data() + block.index() * block.columns;
 }
 
 // Of equal pairs the first are chosen: a block has the room that those before it leave.
@@ -152,50 +200,49 @@ void share_room(const QuotaScratch& scratch, std::int64_t rows, std::int64_t col
                 const Threshold& threshold) {
   std::int64_t room = threshold.room;
   for (std::int64_t index = 0; index < num_row_blocks(rows); ++index) {
-    const RowBlock block = row_block(index, rows, columns);
-    const std::int64_t begin = block.first * columns;
-    std::int64_t equal = 0;
-    for (std::int64_t i = begin; i < begin + block.count * columns; ++i) {
-      equal += key_at(scratch.keys_RC, i) == threshold.key ? 1 : 0;
-    }
-    scratch.room_of_block[index] = std::min(room, equal);
+    const LaneKeys* const keys_C = keys_of(scratch, row_block(index, rows, columns));
+    LaneInts equal{};
+    for (std::int64_t i = 0; i < columns; ++i) equal -= keys_C[i] == threshold.key;
+    scratch.room_of_block[index] = std::min(room, sum_of_lanes(equal));
     room -= scratch.room_of_block[index];
   }
 }
 
-/// @param room  pairs at the threshold that are chosen here, if not all of them
-void choose_in_block(const RouteQuotaArguments& arguments, const View<float>& keys_RC,
-                     const RowBlock& block, const Threshold& threshold, std::int64_t room) {
-  const std::uint32_t least = threshold.takes_all_equal() ? threshold.key : threshold.key + 1;
+/// Chooses what is above the threshold, and returns the best key below it.
+std::uint32_t choose_in_block(const RouteQuotaArguments& arguments, const LaneKeys* keys_C,
+                              const RowBlock& block, const Threshold& threshold) {
+  const std::uint32_t least = threshold.least();
   const std::int64_t words = num_choice_words(block.columns);
-  for (std::int64_t row = block.first; row < block.first + block.count; ++row) {
-    for (std::int64_t word = 0; word < words; ++word) {
-      std::uint32_t bits = 0;
-      const std::int64_t end = std::min(block.columns, 32 * (word + 1));
-      for (std::int64_t i = 32 * word; i < end; ++i) {
-        const std::uint32_t key = key_at(keys_RC, row * block.columns + i);
-        bits |= static_cast<std::uint32_t>(key >= least) << (i % 32);
-      }
-      for (std::int64_t i = 32 * word; room > 0 && i < end; ++i) {
-        if (key_at(keys_RC, row * block.columns + i) != threshold.key) continue;
-        bits |= std::uint32_t{1} << (i % 32);
-        --room;
-      }
-      arguments.chosen_RW[row * words + word] |= bits;
+  LaneKeys best{};
+  for (std::int64_t word = 0; word < words; ++word) {
+    LaneInts bits{};
+    const std::int64_t end = std::min(block.columns, 32 * (word + 1));
+    for (std::int64_t i = 32 * word; i < end; ++i) {
+      const LaneKeys below = keys_C[i] < threshold.key ? keys_C[i] : LaneKeys{};
+      best = best > below ? best : below;
+      bits |= (keys_C[i] >= least) & static_cast<std::int32_t>(1U << (i % 32));
+    }
+    for (int lane = 0; lane < block.count; ++lane) {
+      arguments.chosen_RW[(block.first + lane) * words + word] |=
+          static_cast<std::uint32_t>(bits[lane]);
     }
   }
+  std::uint32_t best_of_lanes = kNoCandidate;
+  for (int lane = 0; lane < kLanes; ++lane) best_of_lanes = std::max(best_of_lanes, best[lane]);
+  return best_of_lanes;
 }
 
-std::uint32_t best_below(const View<float>& keys_RC, const RowBlock& block,
-                         std::uint32_t threshold) {
-  std::uint32_t best = kNoCandidate;
-  const std::int64_t begin = block.first * block.columns;
-  for (std::int64_t i = begin; i < begin + block.count * block.columns; ++i) {
-    // Masked, not chosen: of this form the compiler makes vectors.
-    const std::uint32_t key = key_at(keys_RC, i);
-    best = std::max(best, key & -static_cast<std::uint32_t>(key < threshold));
+/// Chooses the first pairs at the threshold.
+void fill_room(const RouteQuotaArguments& arguments, const LaneKeys* keys_C, const RowBlock& block,
+               std::uint32_t threshold, std::int64_t room) {
+  const std::int64_t words = num_choice_words(block.columns);
+  for (int lane = 0; lane < block.count; ++lane) {
+    for (std::int64_t i = 0; room > 0 && i < block.columns; ++i) {
+      if (keys_C[i][lane] != threshold) continue;
+      arguments.chosen_RW[(block.first + lane) * words + i / 32] |= std::uint32_t{1} << (i % 32);
+      --room;
+    }
   }
-  return best;
 }
 
 double cut_of(const RouteChoice& choice, const Threshold& threshold, std::uint32_t best_below) {
@@ -214,9 +261,12 @@ void choose_by_quota(const RouteQuotaArguments& arguments, const QuotaScratch& s
   const bool shares = !threshold.takes_all_equal();
   if (shares) share_room(scratch, rows, columns, threshold);
   for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int) {
-    choose_in_block(arguments, scratch.keys_RC, block, threshold,
-                    shares ? scratch.room_of_block[block.index()] : 0);
-    scratch.best_below_of_block[block.index()] = best_below(scratch.keys_RC, block, threshold.key);
+    const LaneKeys* const keys_C = keys_of(scratch, block);
+    scratch.best_below_of_block[block.index()] =
+        choose_in_block(arguments, keys_C, block, threshold);
+    if (shares) {
+      fill_room(arguments, keys_C, block, threshold.key, scratch.room_of_block[block.index()]);
+    }
   });
   std::uint32_t best = kNoCandidate;
   for (const std::uint32_t key : scratch.best_below_of_block.span()) best = std::max(best, key);
@@ -237,14 +287,15 @@ void route_quota(const RouteQuotaArguments& arguments, Arena& scratch, Stream& s
   const std::int64_t columns = scores_RC.dim(1);
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
-  const std::int64_t keys = rows * columns;
-  const QuotaScratch work{.keys_RC = scratch.push<float>(keys),
-                          .count_of_part = scratch.push<std::int64_t>(num_parts(keys)),
-                          .room_of_block = scratch.push<std::int64_t>(num_row_blocks(rows)),
-                          .best_below_of_block = scratch.push<std::uint32_t>(num_row_blocks(rows))};
+  const std::int64_t blocks = num_row_blocks(rows);
+  const std::int64_t vectors = blocks * columns;
+  const QuotaScratch work{.keys_BC = scratch.push<LaneKeys>(vectors),
+                          .count_of_part = scratch.push<std::int64_t>(num_parts(vectors)),
+                          .room_of_block = scratch.push<std::int64_t>(blocks),
+                          .best_below_of_block = scratch.push<std::uint32_t>(blocks)};
   stream.run([arguments, rows, columns, room, work, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      prepare_block(arguments, block, room.data() + worker * columns, work.keys_RC.data());
+      prepare_block(arguments, block, room.data() + worker * columns, keys_of(work, block));
     });
     choose_by_quota(arguments, work, workers);
   });

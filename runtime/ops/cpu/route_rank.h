@@ -18,11 +18,38 @@ template <class Condition>
   return count;
 }
 
+/// value_of_rank() where at most kBest are wanted: the best so many are kept in order.
+template <int kBest>
+[[gnu::noinline]] Lanes value_among_best(const Lanes* scores_C, std::int64_t columns,
+                                         LaneInts wanted) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::array<Lanes, kBest> best;
+  best.fill(all_lanes(-kInfinity));
+  for (std::int64_t i = 0; i < columns; ++i) {
+    Lanes score = scores_C[i];
+#pragma GCC unroll 8
+    for (Lanes& place : best) {
+      const LaneInts is_better = score > place;  // a NaN never is
+      const Lanes pushed_out = is_better ? place : score;
+      place = is_better ? score : place;
+      score = pushed_out;
+    }
+  }
+  Lanes value = all_lanes(kInfinity);
+#pragma GCC unroll 8
+  for (int rank = 1; rank <= kBest; ++rank) {
+    value = wanted >= rank ? best[static_cast<std::size_t>(rank - 1)] : value;
+  }
+  return value;
+}
+
 /// The wanted-th largest score of every row: at least `wanted` scores reach it, and fewer exceed
 /// it. Infinite where nothing is wanted; minus infinity where NaNs leave too few scores.
 /// @param wanted  at most `columns`
 [[gnu::noinline]] inline Lanes value_of_rank(const Lanes* scores_C, std::int64_t columns,
                                              LaneInts wanted) {
+  if (!any_lane(wanted > 4)) return value_among_best<4>(scores_C, columns, wanted);
+  if (!any_lane(wanted > 8)) return value_among_best<8>(scores_C, columns, wanted);
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr int kFewRounds = 12;
   // Fewer than `wanted` scores reach `value`, until the lane is done.
