@@ -151,12 +151,14 @@ struct FewKeys {
   std::int64_t count = 0;
 
   FewKeys(const QuotaScratch& scratch, std::uint32_t least, std::uint32_t most) {
-    for (const LaneKeys& keys : scratch.keys_BC.span()) {
-      const LaneInts is_one = (keys >= least) & (keys <= most);
-      if (!any_lane(is_one)) continue;
-      for (int lane = 0; lane < kLanes; ++lane) {
-        if (is_one[lane] != 0) key[static_cast<std::size_t>(count++)] = keys[lane];
-      }
+    constexpr std::int64_t kAtOnce = 8;  // vectors of which hardly any has one of these keys
+    const LaneKeys* const keys = scratch.keys_BC.data();
+    const std::int64_t vectors = scratch.keys_BC.size();
+    for (std::int64_t begin = 0; begin < vectors; begin += kAtOnce) {
+      const std::int64_t end = std::min(vectors, begin + kAtOnce);
+      LaneInts has_one{};
+      for (std::int64_t i = begin; i < end; ++i) has_one |= keys[i] - least <= most - least;
+      if (any_lane(has_one)) take(keys + begin, keys + end, least, most);
     }
   }
 
@@ -168,6 +170,17 @@ struct FewKeys {
     const std::uint32_t value = *last;
     const std::int64_t above = std::count_if(key.begin(), last, [&](auto k) { return k > value; });
     return {.key = value, .equal = std::count(key.begin(), end, value), .room = rank - above};
+  }
+
+ private:
+  void take(const LaneKeys* begin, const LaneKeys* end, std::uint32_t least, std::uint32_t most) {
+    for (const LaneKeys* keys = begin; keys < end; ++keys) {
+      const LaneInts is_one = *keys - least <= most - least;
+      if (!any_lane(is_one)) continue;
+      for (int lane = 0; lane < kLanes; ++lane) {
+        if (is_one[lane] != 0) key[static_cast<std::size_t>(count++)] = (*keys)[lane];
+      }
+    }
   }
 };
 
