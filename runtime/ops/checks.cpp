@@ -46,9 +46,8 @@ void Checks::equal(std::string_view name, std::int64_t value, std::int64_t wante
   throw InvalidArgument(fmt::format("{}: {} is {}, must be {}", operation_, name, value, wanted));
 }
 
-void require_row(std::string_view operation, std::int64_t entry, std::int64_t row,
-                 std::int64_t num_rows) {
-  if (0 <= row && row < num_rows) return;
+void refuse_row(std::string_view operation, std::int64_t entry, std::int64_t row,
+                std::int64_t num_rows) {
   throw InvalidArgument(
       fmt::format("{}: entry {} names row {}, but there are {}", operation, entry, row, num_rows));
 }

@@ -38,9 +38,15 @@ class Checks {
   std::string_view operation_;
 };
 
-/// Rows and index numbers come from data, so even kernels look at them.
 /// @throws InvalidArgument "gather_rows: entry 7 names row 9, but there are 8"
-void require_row(std::string_view operation, std::int64_t entry, std::int64_t row,
-                 std::int64_t num_rows);
+[[noreturn]] void refuse_row(std::string_view operation, std::int64_t entry, std::int64_t row,
+                             std::int64_t num_rows);
+
+/// Rows and index numbers come from data, so even kernels look at them.
+/// @throws InvalidArgument as refuse_row()
+inline void require_row(std::string_view operation, std::int64_t entry, std::int64_t row,
+                        std::int64_t num_rows) {
+  if (row < 0 || row >= num_rows) refuse_row(operation, entry, row, num_rows);
+}
 
 }  // namespace softmoe::ops

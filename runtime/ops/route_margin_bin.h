@@ -1,7 +1,7 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <bit>
+#include <cstdint>
 
 #include "runtime/ops/route_measure.h"
 
@@ -12,9 +12,13 @@ namespace softmoe::ops {
   constexpr double kFirstEdge = 0x1p-10;
   if (!(margin >= kFirstEdge)) return 0;
   if (margin >= 0x1p5) return kRouteMarginBins - 1;
-  int octave = 0;
-  const double mantissa = std::frexp(margin, &octave);  // margin = mantissa * 2^octave, in [1/2, 1)
-  return 1 + 2 * (octave + 9) + (mantissa >= 0.70710678118654752 ? 1 : 0);
+  // margin = mantissa * 2^octave with a mantissa of [1/2, 1), and bits are in the order of values.
+  constexpr int kFractionBits = 52;
+  constexpr std::uint64_t kFraction = (std::uint64_t{1} << kFractionBits) - 1;
+  constexpr std::uint64_t kRootHalf = std::bit_cast<std::uint64_t>(0.70710678118654752) & kFraction;
+  const auto bits = std::bit_cast<std::uint64_t>(margin);
+  const int octave = static_cast<int>(bits >> kFractionBits) - 1022;
+  return 1 + 2 * (octave + 9) + ((bits & kFraction) >= kRootHalf ? 1 : 0);
 }
 
 }  // namespace softmoe::ops

@@ -122,6 +122,8 @@ void measure_entries(const RouteMeasureArguments& arguments, const RowBlock& blo
   const SparseRows& sparse = arguments.gates.sparse;
   const View<const float> gates = arguments.gates.gate_N.as<float>();
   const bool has_scores = is_present(arguments.choice.scores_RC);
+  const float* const signed_f_RC =
+      has_scores ? arguments.gates.signed_f_RC.as<float>().data() : nullptr;
   for (std::int64_t row = block.first; row < block.first + block.count; ++row) {
     const std::int64_t begin = sparse.row_begin_R1[row];
     const std::int64_t end = sparse.row_begin_R1[row + 1];
@@ -134,8 +136,7 @@ void measure_entries(const RouteMeasureArguments& arguments, const RowBlock& blo
       ++counter.count_C[column];
       at(masses, RouteMass::gates) += static_cast<double>(gates[i]);
       if (!has_scores) continue;
-      const float* signed_f = arguments.gates.signed_f_RC.as<float>().data() + row * block.columns;
-      kept += static_cast<double>(probability_of(signed_f[column]));
+      kept += static_cast<double>(probability_of(signed_f_RC[row * block.columns + column]));
     }
     if (has_scores) at(masses, RouteMass::dropped) += arguments.mass - kept;
   }

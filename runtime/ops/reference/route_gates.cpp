@@ -1,6 +1,6 @@
 #include "runtime/ops/route_gates.h"
 
-#include "runtime/ops/route_gate_row.h"
+#include "runtime/ops/route_gate_rows.h"
 #include "runtime/ops/route_types.h"
 
 namespace softmoe::ops::reference {
@@ -8,8 +8,9 @@ namespace softmoe::ops::reference {
 void route_gates(const RouteGatesArguments& arguments, Stream& stream) {
   visit_score(arguments.gate_N.dtype(), [&]<class T>() {
     stream.run([arguments] {
+      const GateRows<T> gates(arguments);
       for (std::int64_t row = 0; row + 1 < arguments.sparse.row_begin_R1.size(); ++row) {
-        GateRow<T>(arguments, row).write_gates();
+        gates.write_gates(row);
       }
     });
   });
@@ -21,8 +22,9 @@ void route_gates_backward(const RouteGatesArguments& forward, ConstTensorView d_
     stream.run([forward, d_gate_N, d_p_RC] {
       const View<T> d_p = d_p_RC.as<T>();
       std::fill_n(d_p.data(), d_p.size(), T(0));
+      const GateRows<T> gates(forward);
       for (std::int64_t row = 0; row < d_p_RC.dim(0); ++row) {
-        GateRow<T>(forward, row).write_gradient(d_gate_N.as<T>(), d_p.data() + row * d_p_RC.dim(1));
+        gates.write_gradient(row, d_gate_N.as<T>(), d_p.data() + row * d_p_RC.dim(1));
       }
     });
   });
