@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "runtime/base/errors.h"
+#include "runtime/ops/cpu/copy_row.h"
 
 namespace softmoe::ops::cpu {
 
@@ -41,15 +41,14 @@ void pack_rows(const PackRowsArguments& arguments, Stream& stream) {
   stream.run([arguments, &workers = stream.workers()] {
     const std::int64_t row_bytes = arguments.packed.dim(1) * size_of(arguments.packed.dtype());
     const std::int64_t num_rows = arguments.num_rows_1[0];
-    workers.for_each_near(
-        (num_rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task, int) {
-          const std::int64_t end = std::min(num_rows, (task + 1) * kRowsPerTask);
-          for (std::int64_t row = task * kRowsPerTask; row < end; ++row) {
-            std::memcpy(arguments.packed.data() + row * row_bytes,
-                        arguments.table.data() + arguments.source_C[row] * row_bytes,
-                        static_cast<std::size_t>(row_bytes));
-          }
-        });
+    workers.for_each_near((num_rows + kRowsPerTask - 1) / kRowsPerTask,
+                          [&](std::int64_t task, int) {
+                            const std::int64_t end = std::min(num_rows, (task + 1) * kRowsPerTask);
+                            for (std::int64_t row = task * kRowsPerTask; row < end; ++row) {
+                              copy_row(arguments.table.data() + arguments.source_C[row] * row_bytes,
+                                       arguments.packed.data() + row * row_bytes, row_bytes);
+                            }
+                          });
   });
 }
 

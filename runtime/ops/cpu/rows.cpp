@@ -1,39 +1,26 @@
 #include "runtime/ops/rows.h"
 
 #include <array>
-#include <cstring>
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/cpu/blocks.h"
+#include "runtime/ops/cpu/copy_row.h"
 #include "runtime/ops/cpu/vec.h"
 
 namespace softmoe::ops::cpu {
-
-namespace {
-
-/// @param kBytes  of a row, where they are known beforehand: a copy without a call
-template <std::int64_t kBytes = 0>
-void gather_part(ConstTensorView table, View<const std::int32_t> index, std::byte* out,
-                 std::int64_t row_bytes) {
-  const std::int64_t rows = table.dim(0);
-  const std::int64_t bytes = kBytes > 0 ? kBytes : row_bytes;
-  for (std::int64_t i = 0; i < index.size(); ++i) {
-    require_row("gather_rows", i, index[i], rows);
-    std::memcpy(out + i * bytes, table.data() + index[i] * bytes, static_cast<std::size_t>(bytes));
-  }
-}
-
-}  // namespace
 
 void gather_rows(ConstTensorView table, View<const std::int32_t> index, TensorView out,
                  Stream& stream) {
   stream.run([table, index, out, workers = &stream.workers()] {
     if (out.empty()) return;
     const std::int64_t row_bytes = out.bytes() / out.dim(0);
-    const auto gather = row_bytes == sizeof(float) ? gather_part<sizeof(float)> : gather_part<>;
+    const std::int64_t rows = table.dim(0);
     for_row_blocks(
         *workers, index.size(), row_bytes / 4, [&](std::int64_t begin, std::int64_t end) {
-          gather(table, index.part(begin, end), out.data() + begin * row_bytes, row_bytes);
+          for (std::int64_t i = begin; i < end; ++i) {
+            require_row("gather_rows", i, index[i], rows);
+            copy_row(table.data() + index[i] * row_bytes, out.data() + i * row_bytes, row_bytes);
+          }
         });
   });
 }
