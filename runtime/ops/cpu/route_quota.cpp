@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <functional>
 
-#include "runtime/ops/cpu/blocks.h"
+#include "runtime/ops/cpu/quota_keys.h"
 #include "runtime/ops/cpu/route_rank.h"
 
 namespace softmoe::ops::cpu {
@@ -14,22 +12,20 @@ namespace softmoe::ops::cpu {
 
 namespace {
 
-/// u as unsigned numbers of the same order.
-using LaneKeys = std::uint32_t __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
+/// Up to so many candidates of a row are known in order, and its keys need not all be searched.
+constexpr int kFewBest = 8;
 
-// Below the key of minus infinity: a pair that is no candidate.
-constexpr std::uint32_t kNoCandidate = 0;
+struct QuotaScratch {
+  View<LaneKeys> keys_BC;    ///< of blocks of sixteen rows, column by column
+  View<LaneKeys> ranked_BS;  ///< keys of the candidates by their rank in the row; none if not few
+  View<std::int64_t> count_of_part;         ///< of the parts that keys are counted in
+  View<std::int64_t> room_of_block;         ///< of rows: pairs at the threshold that are chosen
+  View<std::uint32_t> best_below_of_block;  ///< the best key below the threshold
+};
 
-[[gnu::always_inline]] inline LaneKeys key_of(Lanes u) {
-  u = u == 0.0F ? Lanes{} : u;  // one zero, as comparisons know it
-  u = u == u ? u : all_lanes(-std::numeric_limits<float>::infinity());
-  const LaneInts bits = std::bit_cast<LaneInts>(u);
-  return std::bit_cast<LaneKeys>(bits ^ ((bits >> 31) | std::numeric_limits<std::int32_t>::min()));
-}
-
-float u_of(std::uint32_t key) {
-  constexpr std::uint32_t kSign = 0x80000000U;
-  return std::bit_cast<float>((key & kSign) != 0 ? key ^ kSign : ~key);
+/// Candidates of a row if they are few, else 0.
+std::int64_t num_ranked(const RouteChoice& choice) {
+  return choice.at_most <= kFewBest ? choice.at_most - choice.at_least : 0;
 }
 
 /// All bits of the lanes whose rows exist.
@@ -39,10 +35,34 @@ LaneInts existing_rows(const RowBlock& block) {
   return exists;
 }
 
+/// What makes a key of a row's score.
+struct ScoreKeys {
+  Lanes anchor;
+  Lanes delta;
+  float alpha;
+  LaneInts exists;
+
+  ScoreKeys(const RouteChoice& choice, const RowBlock& block)
+      : anchor(load_per_row(choice.anchor_R2.as<float>().data(), 2, block)),
+        delta(load_per_row(choice.anchor_R2.as<float>().data() + 1, 2, block)),
+        alpha(static_cast<float>(choice.alpha)),
+        exists(existing_rows(block)) {}
+
+  [[gnu::always_inline]] LaneKeys of(Lanes score) const {
+    // Divided as in the specification: its bits decide.
+    return key_of((score - anchor) / alpha + delta) & std::bit_cast<LaneKeys>(exists);
+  }
+};
+
 /// The best so many scores of each row: all above a value, and the first of those equal to it.
 struct Best {
   Lanes value;
   LaneInts room;
+
+  Best(const Lanes* scores_C, std::int64_t columns, int count, Lanes value_of_last)
+      : value(value_of_last),
+        room(count -
+             count_scores(scores_C, columns, [this](Lanes score) { return score > value; })) {}
 
   [[gnu::always_inline]] LaneInts take(Lanes score) {
     const LaneInts takes_room = (score == value) & (room > 0);
@@ -51,157 +71,58 @@ struct Best {
   }
 };
 
-Best best_of(const Lanes* scores_C, std::int64_t columns, int count) {
-  const LaneInts wanted = all_lanes(count);
-  // Minus infinity is the score of what is NaN: all of them are taken where all are wanted.
-  if (count == columns) {
-    return {.value = all_lanes(-std::numeric_limits<float>::infinity()), .room = wanted};
+/// Scores that decide what is kept and what is allowed in each row.
+struct LastScores {
+  Lanes kept;
+  Lanes allowed;
+};
+
+/// Finds them, and leaves the keys of the candidates between them if there is a place for those.
+LastScores rank_candidates(const RouteChoice& choice, const ScoreKeys& keys, const Lanes* scores_C,
+                           std::int64_t columns, LaneKeys* ranked_S) {
+  if (ranked_S == nullptr) {
+    return {.kept = value_of_rank(scores_C, columns, all_lanes(choice.at_least)),
+            .allowed = value_of_rank(scores_C, columns, all_lanes(choice.at_most))};
   }
-  const Lanes value = value_of_rank(scores_C, columns, wanted);
-  return {.value = value, .room = wanted - count_scores(scores_C, columns, [value](Lanes score) {
-                                    return score > value;
-                                  })};
+  const std::array<Lanes, kFewBest> best = best_scores<kFewBest>(scores_C, columns);
+  const auto of_rank = [&](int rank) {
+    return rank == 0 ? all_lanes(std::numeric_limits<float>::infinity())
+                     : best[static_cast<std::size_t>(rank - 1)];
+  };
+  for (int rank = choice.at_least + 1; rank <= choice.at_most; ++rank) {
+    ranked_S[rank - choice.at_least - 1] = keys.of(of_rank(rank));
+  }
+  return {.kept = of_rank(choice.at_least), .allowed = of_rank(choice.at_most)};
 }
 
 /// Chooses the best at_least of sixteen rows and leaves the keys of the candidates.
 void prepare_block(const RouteQuotaArguments& arguments, const RowBlock& block, Lanes* scores_C,
-                   LaneKeys* keys_C) {
+                   LaneKeys* keys_C, LaneKeys* ranked_S) {
   const RouteChoice& choice = arguments.choice;
   load_rows(choice.scores_RC.as<float>().data(), block, scores_C);
   for (std::int64_t i = 0; i < block.columns; ++i) {
     const Lanes score = scores_C[i];
     scores_C[i] = score == score ? score : all_lanes(-std::numeric_limits<float>::infinity());
   }
-  Best kept = best_of(scores_C, block.columns, choice.at_least);
-  Best allowed = best_of(scores_C, block.columns, choice.at_most);
-  const float* anchors = choice.anchor_R2.as<float>().data();
-  const Lanes anchor = load_per_row(anchors, 2, block);
-  const Lanes delta = load_per_row(anchors + 1, 2, block);
-  const auto alpha = static_cast<float>(choice.alpha);
-  const LaneInts exists = existing_rows(block);
+  const ScoreKeys keys(choice, block);
+  const LastScores last = rank_candidates(choice, keys, scores_C, block.columns, ranked_S);
+  Best kept(scores_C, block.columns, choice.at_least, last.kept);
+  Best allowed(scores_C, block.columns, choice.at_most, last.allowed);
   const std::int64_t words = num_choice_words(block.columns);
   for (std::int64_t word = 0; word < words; ++word) {
     LaneInts bits{};
     const std::int64_t end = std::min(block.columns, 32 * (word + 1));
     for (std::int64_t i = 32 * word; i < end; ++i) {
       const LaneInts is_kept = kept.take(scores_C[i]);
-      const LaneInts is_candidate = allowed.take(scores_C[i]) & ~is_kept & exists;
+      const LaneInts is_candidate = allowed.take(scores_C[i]) & ~is_kept;
       bits |= is_kept & static_cast<std::int32_t>(1U << (i % 32));
-      // Divided as in the specification: its bits decide.
-      const Lanes u = (scores_C[i] - anchor) / alpha + delta;
-      keys_C[i] = std::bit_cast<LaneKeys>(is_candidate) & key_of(u);
+      keys_C[i] = std::bit_cast<LaneKeys>(is_candidate) & keys.of(scores_C[i]);
     }
     for (int lane = 0; lane < block.count; ++lane) {
       arguments.chosen_RW[(block.first + lane) * words + word] =
           static_cast<std::uint32_t>(bits[lane]);
     }
   }
-}
-
-/// The key of the last pair that is chosen.
-struct Threshold {
-  std::uint32_t key = 0xffffffffU;  ///< above all keys: nothing is chosen
-  std::int64_t equal = 0;           ///< pairs with that key
-  std::int64_t room = 0;            ///< how many of them are chosen
-
-  [[nodiscard]] bool takes_all_equal() const { return room == equal; }
-  /// The least key that is chosen wherever it is.
-  [[nodiscard]] std::uint32_t least() const { return takes_all_equal() ? key : key + 1; }
-};
-
-struct QuotaScratch {
-  View<LaneKeys> keys_BC;                   ///< of blocks of sixteen rows, column by column
-  View<std::int64_t> count_of_part;         ///< of the parts that keys are counted in
-  View<std::int64_t> room_of_block;         ///< of rows: pairs at the threshold that are chosen
-  View<std::uint32_t> best_below_of_block;  ///< the best key below the threshold
-};
-
-// Keys that a worker counts at a time, in vectors.
-constexpr std::int64_t kPart = kBlockElements / kLanes;
-
-std::int64_t num_parts(std::int64_t vectors) {
-  return (vectors + kPart - 1) / kPart;
-}
-
-std::int64_t sum_of_lanes(LaneInts value) {
-  std::int64_t sum = 0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
-  return sum;
-}
-
-/// How many keys are at least `least`.
-std::int64_t count_from(const QuotaScratch& scratch, std::uint32_t least, Workers& workers) {
-  const LaneKeys* const keys = scratch.keys_BC.data();
-  for_blocks(workers, scratch.keys_BC.size(), kPart, [&](std::int64_t begin, std::int64_t end) {
-    LaneInts count{};
-#pragma GCC unroll 4
-    for (std::int64_t i = begin; i < end; ++i) count -= keys[i] >= least;
-    scratch.count_of_part[begin / kPart] = sum_of_lanes(count);
-  });
-  std::int64_t sum = 0;
-  for (const std::int64_t count : scratch.count_of_part.span()) sum += count;
-  return sum;
-}
-
-/// Keys from `least` to `most`, of which there are at most so many.
-constexpr std::int64_t kFewKeys = 256;
-
-struct FewKeys {
-  std::array<std::uint32_t, kFewKeys> key{};
-  std::int64_t count = 0;
-
-  FewKeys(const QuotaScratch& scratch, std::uint32_t least, std::uint32_t most) {
-    constexpr std::int64_t kAtOnce = 8;  // vectors of which hardly any has one of these keys
-    const LaneKeys* const keys = scratch.keys_BC.data();
-    const std::int64_t vectors = scratch.keys_BC.size();
-    for (std::int64_t begin = 0; begin < vectors; begin += kAtOnce) {
-      const std::int64_t end = std::min(vectors, begin + kAtOnce);
-      LaneInts has_one{};
-      for (std::int64_t i = begin; i < end; ++i) has_one |= keys[i] - least <= most - least;
-      if (any_lane(has_one)) take(keys + begin, keys + end, least, most);
-    }
-  }
-
-  /// @param rank  from 1
-  [[nodiscard]] Threshold of_rank(std::int64_t rank) {
-    const auto end = key.begin() + count;
-    const auto last = key.begin() + (rank - 1);
-    std::nth_element(key.begin(), last, end, std::greater<>());
-    const std::uint32_t value = *last;
-    const std::int64_t above = std::count_if(key.begin(), last, [&](auto k) { return k > value; });
-    return {.key = value, .equal = std::count(key.begin(), end, value), .room = rank - above};
-  }
-
- private:
-  void take(const LaneKeys* begin, const LaneKeys* end, std::uint32_t least, std::uint32_t most) {
-    for (const LaneKeys* keys = begin; keys < end; ++keys) {
-      const LaneInts is_one = *keys - least <= most - least;
-      if (!any_lane(is_one)) continue;
-      for (int lane = 0; lane < kLanes; ++lane) {
-        if (is_one[lane] != 0) key[static_cast<std::size_t>(count++)] = (*keys)[lane];
-      }
-    }
-  }
-};
-
-// The largest key that enough keys reach: bit by bit from the highest, until few are left.
-Threshold find_threshold(const QuotaScratch& scratch, std::int64_t wanted, Workers& workers) {
-  if (wanted == 0) return {};
-  std::uint32_t key = 0;
-  std::int64_t reach = scratch.keys_BC.size() * kLanes;  // the key
-  std::int64_t exceed = 0;                               // all keys with its known bits
-  std::uint32_t bit = 0x80000000U;
-  for (; bit != 0 && reach - exceed > kFewKeys; bit >>= 1) {
-    const std::int64_t count = count_from(scratch, key | bit, workers);
-    if (count >= wanted) {
-      key |= bit;
-      reach = count;
-    } else {
-      exceed = count;
-    }
-  }
-  if (bit == 0) return {.key = key, .equal = reach - exceed, .room = wanted - exceed};
-  return FewKeys(scratch, key, key | (2 * bit - 1)).of_rank(wanted - exceed);
 }
 
 LaneKeys* keys_of(const QuotaScratch& scratch, const RowBlock& block) {
@@ -260,8 +181,8 @@ void fill_room(const RouteQuotaArguments& arguments, const LaneKeys* keys_C, con
 
 double cut_of(const RouteChoice& choice, const Threshold& threshold, std::uint32_t best_below) {
   const std::uint32_t left_out = threshold.takes_all_equal() ? best_below : threshold.key;
-  if (left_out != kNoCandidate) return u_of(left_out);
-  return threshold.equal > 0 ? u_of(threshold.key) : choice.cut;
+  if (left_out != kNoCandidate) return number_of(left_out);
+  return threshold.equal > 0 ? number_of(threshold.key) : choice.cut;
 }
 
 void choose_by_quota(const RouteQuotaArguments& arguments, const QuotaScratch& scratch,
@@ -270,7 +191,8 @@ void choose_by_quota(const RouteQuotaArguments& arguments, const QuotaScratch& s
   const std::int64_t rows = choice.scores_RC.dim(0);
   const std::int64_t columns = choice.scores_RC.dim(1);
   const Threshold threshold =
-      find_threshold(scratch, arguments.num_chosen - rows * choice.at_least, workers);
+      find_threshold(scratch.ranked_BS.empty() ? scratch.keys_BC : scratch.ranked_BS,
+                     arguments.num_chosen - rows * choice.at_least, scratch.count_of_part, workers);
   const bool shares = !threshold.takes_all_equal();
   if (shares) share_room(scratch, rows, columns, threshold);
   for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int) {
@@ -301,14 +223,17 @@ void route_quota(const RouteQuotaArguments& arguments, Arena& scratch, Stream& s
   Workers& workers = stream.workers();
   const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
   const std::int64_t blocks = num_row_blocks(rows);
-  const std::int64_t vectors = blocks * columns;
-  const QuotaScratch work{.keys_BC = scratch.push<LaneKeys>(vectors),
-                          .count_of_part = scratch.push<std::int64_t>(num_parts(vectors)),
+  const std::int64_t ranked = num_ranked(arguments.choice);
+  const std::int64_t searched = blocks * (ranked > 0 ? ranked : columns);
+  const QuotaScratch work{.keys_BC = scratch.push<LaneKeys>(blocks * columns),
+                          .ranked_BS = scratch.push<LaneKeys>(blocks * ranked),
+                          .count_of_part = scratch.push<std::int64_t>(num_key_parts(searched)),
                           .room_of_block = scratch.push<std::int64_t>(blocks),
                           .best_below_of_block = scratch.push<std::uint32_t>(blocks)};
-  stream.run([arguments, rows, columns, room, work, &workers] {
+  stream.run([arguments, rows, columns, ranked, room, work, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      prepare_block(arguments, block, room.data() + worker * columns, keys_of(work, block));
+      prepare_block(arguments, block, room.data() + worker * columns, keys_of(work, block),
+                    ranked > 0 ? work.ranked_BS.data() + block.index() * ranked : nullptr);
     });
     choose_by_quota(arguments, work, workers);
   });

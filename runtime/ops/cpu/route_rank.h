@@ -18,24 +18,32 @@ template <class Condition>
   return count;
 }
 
-/// value_of_rank() where at most kBest are wanted: the best so many are kept in order.
+/// The best kBest scores of every row in falling order; minus infinity where there are fewer. NaNs
+/// are passed over.
 template <int kBest>
-[[gnu::noinline]] Lanes value_among_best(const Lanes* scores_C, std::int64_t columns,
-                                         LaneInts wanted) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+[[gnu::always_inline]] inline std::array<Lanes, kBest> best_scores(const Lanes* scores_C,
+                                                                   std::int64_t columns) {
   std::array<Lanes, kBest> best;
-  best.fill(all_lanes(-kInfinity));
+  best.fill(all_lanes(-std::numeric_limits<float>::infinity()));
   for (std::int64_t i = 0; i < columns; ++i) {
     Lanes score = scores_C[i];
 #pragma GCC unroll 8
     for (Lanes& place : best) {
-      const LaneInts is_better = score > place;  // a NaN never is
+      const LaneInts is_better = score > place;
       const Lanes pushed_out = is_better ? place : score;
       place = is_better ? score : place;
       score = pushed_out;
     }
   }
-  Lanes value = all_lanes(kInfinity);
+  return best;
+}
+
+/// value_of_rank() where at most kBest are wanted.
+template <int kBest>
+[[gnu::noinline]] Lanes value_among_best(const Lanes* scores_C, std::int64_t columns,
+                                         LaneInts wanted) {
+  const std::array<Lanes, kBest> best = best_scores<kBest>(scores_C, columns);
+  Lanes value = all_lanes(std::numeric_limits<float>::infinity());
 #pragma GCC unroll 8
   for (int rank = 1; rank <= kBest; ++rank) {
     value = wanted >= rank ? best[static_cast<std::size_t>(rank - 1)] : value;
