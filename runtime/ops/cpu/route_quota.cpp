@@ -13,7 +13,7 @@ namespace softmoe::ops::cpu {
 namespace {
 
 /// Up to so many candidates of a row are known in order, and its keys need not all be searched.
-constexpr int kFewBest = 8;
+constexpr int kMostRanked = 16;
 
 struct QuotaScratch {
   View<LaneKeys> keys_BC;    ///< of blocks of sixteen rows, column by column
@@ -25,7 +25,7 @@ struct QuotaScratch {
 
 /// Candidates of a row if they are few, else 0.
 std::int64_t num_ranked(const RouteChoice& choice) {
-  return choice.at_most <= kFewBest ? choice.at_most - choice.at_least : 0;
+  return choice.at_most <= kMostRanked ? choice.at_most - choice.at_least : 0;
 }
 
 /// All bits of the lanes whose rows exist.
@@ -77,14 +77,12 @@ struct LastScores {
   Lanes allowed;
 };
 
-/// Finds them, and leaves the keys of the candidates between them if there is a place for those.
-LastScores rank_candidates(const RouteChoice& choice, const ScoreKeys& keys, const Lanes* scores_C,
-                           std::int64_t columns, LaneKeys* ranked_S) {
-  if (ranked_S == nullptr) {
-    return {.kept = value_of_rank(scores_C, columns, all_lanes(choice.at_least)),
-            .allowed = value_of_rank(scores_C, columns, all_lanes(choice.at_most))};
-  }
-  const std::array<Lanes, kFewBest> best = best_scores<kFewBest>(scores_C, columns);
+/// Finds them among the best kBest, and leaves the keys of the candidates between them.
+template <int kBest>
+[[gnu::noinline]] LastScores rank_candidates(const RouteChoice& choice, const ScoreKeys& keys,
+                                             const Lanes* scores_C, std::int64_t columns,
+                                             LaneKeys* ranked_S) {
+  const std::array<Lanes, kBest> best = best_scores<kBest>(scores_C, columns);
   const auto of_rank = [&](int rank) {
     return rank == 0 ? all_lanes(std::numeric_limits<float>::infinity())
                      : best[static_cast<std::size_t>(rank - 1)];
@@ -93,6 +91,18 @@ LastScores rank_candidates(const RouteChoice& choice, const ScoreKeys& keys, con
     ranked_S[rank - choice.at_least - 1] = keys.of(of_rank(rank));
   }
   return {.kept = of_rank(choice.at_least), .allowed = of_rank(choice.at_most)};
+}
+
+/// @param ranked_S  null where the candidates are many
+LastScores last_scores(const RouteChoice& choice, const ScoreKeys& keys, const Lanes* scores_C,
+                       std::int64_t columns, LaneKeys* ranked_S) {
+  if (ranked_S == nullptr) {
+    return {.kept = value_of_rank(scores_C, columns, all_lanes(choice.at_least)),
+            .allowed = value_of_rank(scores_C, columns, all_lanes(choice.at_most))};
+  }
+  return choice.at_most <= kMostRanked / 2
+             ? rank_candidates<kMostRanked / 2>(choice, keys, scores_C, columns, ranked_S)
+             : rank_candidates<kMostRanked>(choice, keys, scores_C, columns, ranked_S);
 }
 
 /// Chooses the best at_least of sixteen rows and leaves the keys of the candidates.
@@ -105,7 +115,7 @@ void prepare_block(const RouteQuotaArguments& arguments, const RowBlock& block, 
     scores_C[i] = score == score ? score : all_lanes(-std::numeric_limits<float>::infinity());
   }
   const ScoreKeys keys(choice, block);
-  const LastScores last = rank_candidates(choice, keys, scores_C, block.columns, ranked_S);
+  const LastScores last = last_scores(choice, keys, scores_C, block.columns, ranked_S);
   Best kept(scores_C, block.columns, choice.at_least, last.kept);
   Best allowed(scores_C, block.columns, choice.at_most, last.allowed);
   const std::int64_t words = num_choice_words(block.columns);

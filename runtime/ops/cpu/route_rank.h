@@ -27,7 +27,7 @@ template <int kBest>
   best.fill(all_lanes(-std::numeric_limits<float>::infinity()));
   for (std::int64_t i = 0; i < columns; ++i) {
     Lanes score = scores_C[i];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (Lanes& place : best) {
       const LaneInts is_better = score > place;
       const Lanes pushed_out = is_better ? place : score;
