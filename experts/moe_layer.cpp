@@ -46,9 +46,9 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
   x_TH_ = x_TH;
   {
     const PhaseScope phase(work.progress, Phase::router, layer);
-    const ArenaScope converted(work.scratch);
+    const ArenaScope logits(work.scratch);
     const TensorView logits_TE =
-        work.saved.push(compute_type_of(x_TH.dtype()), {x_TH.dim(0), placement_.num_experts()});
+        work.scratch.push(compute_type_of(x_TH.dtype()), {x_TH.dim(0), placement_.num_experts()});
     ops::gemm({.a = for_router(x_TH, work),
                .b = weights.router_EH.value,
                .c = logits_TE,
@@ -57,7 +57,9 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
     arguments_.logits_TE = logits_TE;
     arguments_.gain = weights.gain_1.value;
     plan_ = router::route(*config_, arguments_, statistics, work);
-    arguments_.given = nullptr;  // the plan itself is what backward needs
+    // Backward needs the plan alone, and of the logits their shape.
+    arguments_.given = nullptr;
+    arguments_.logits_TE = {nullptr, logits_TE.dtype(), logits_TE.shape()};
   }
   {
     // The counts travel while the rows are packed.

@@ -99,7 +99,7 @@ void measure_backward_journey(const MoeLayerSize& layer, const LayerRows& rows,
 void measure_route(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMeasure& work) {
   const MeasureScope scope(work.scratch);
   const DType scores = compute_type_of(layer.dtype);
-  work.saved.push(scores, {layer.tokens, layer.num_experts});
+  work.scratch.push(scores, {layer.tokens, layer.num_experts});
   if (layer.dtype != scores) work.scratch.push(scores, {layer.tokens, layer.hidden});
   [[maybe_unused]] const router::RoutePlan plan =
       router::push_plan(layer.router,
@@ -109,8 +109,8 @@ void measure_route(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMe
                         scores, work.saved);
   [[maybe_unused]] const auto choice =
       router::push_choice(layer.tokens, layer.num_experts, work.scratch);
-  // Its kernel sorts keys of all pairs.
-  if (layer.has_quota) work.scratch.push(DType::f32, {layer.tokens, layer.num_experts});
+  // Keys of all pairs, and once more of those that are ranked.
+  if (layer.has_quota) work.scratch.push(DType::f32, {layer.tokens, 2 * layer.num_experts});
 }
 
 }  // namespace
