@@ -22,15 +22,19 @@ std::int64_t block_rows(std::int64_t m) {
 }
 
 /// Columns of the result that one call computes where its rows make one block.
-std::int64_t block_columns(const BlasProduct& extents) {
-  const auto [m, n, k, alpha, beta] = extents;
+std::int64_t block_columns(std::int64_t n) {
   constexpr std::int64_t kColumns = 1024;
-  if (n >= 2 * kColumns) return kColumns;  // a chunk of logits
-  // Few rows of long sums: the gradient of a router's weights, slow for its size.
+  return n >= 2 * kColumns ? kColumns : n;  // a chunk of logits
+}
+
+/// Elements of a result whose sums may be cut in two.
+constexpr std::int64_t kMostSums = 16384;
+
+/// Whether a product is a small result of long sums: the gradient of a router's weights.
+bool has_long_sums(const BlasProduct& extents) {
   constexpr std::int64_t kFewRows = 64;
-  if (m == 1 || m > kFewRows || k < 8 * m) return n;
-  constexpr std::int64_t kKernelColumns = 16;
-  return ((n + 1) / 2 + kKernelColumns - 1) / kKernelColumns * kKernelColumns;
+  const auto [m, n, k, alpha, beta] = extents;
+  return m > 1 && m <= kFewRows && k >= 8 * m && m * n <= kMostSums;
 }
 
 /// A product that knows where its matrices lie, to be cut along the rows of C.
@@ -57,6 +61,16 @@ void multiply_columns(const Product& whole, std::int64_t begin, std::int64_t end
   part.b.data += begin * (whole.b.transpose == Transpose::yes ? whole.b.stride : 1);
   part.c += begin;
   sgemm(part.extents, part.a, part.b, part.c, whole.extents.n);
+}
+
+/// Terms [begin, end) of all sums of the product, into `c`.
+void multiply_terms(const Product& whole, std::int64_t begin, std::int64_t end, float* c) {
+  Product part = whole;
+  part.extents.k = end - begin;
+  if (begin > 0) part.extents.beta = 0.0F;
+  part.a.data += begin * (whole.a.transpose == Transpose::yes ? whole.a.stride : 1);
+  part.b.data += begin * (whole.b.transpose == Transpose::yes ? 1 : whole.b.stride);
+  sgemm(part.extents, part.a, part.b, c, whole.extents.n);
 }
 
 enum class Cut : std::uint8_t { rows, columns };
@@ -88,7 +102,7 @@ class LargestFirst {
     const BlasProduct extents = product_of_(group).extents;
     if (extents.m == 0) return;
     const std::int64_t rows = block_rows(extents.m);
-    const std::int64_t columns = block_columns(extents);
+    const std::int64_t columns = block_columns(extents.n);
     if (rows >= extents.m && columns < extents.n) {
       add(group, Cut::columns, extents.n, columns, extents.m * (extents.k + 1));
     } else {
@@ -147,11 +161,30 @@ Product product_of(const GemmArguments& arguments) {
           .c = c.as<float>().data()};
 }
 
+/// Two workers take half of the terms each: what they read does not overlap, as it would if they
+/// took half of the columns.
+void multiply_long_sums(Workers& workers, const Product& product) {
+  const BlasProduct& extents = product.extents;
+  std::array<float, kMostSums> second_half;
+  const std::int64_t middle = extents.k / 2;
+  workers.for_each_near(2, [&](std::int64_t half, int /*worker*/) {
+    half == 0 ? multiply_terms(product, 0, middle, product.c)
+              : multiply_terms(product, middle, extents.k, second_half.data());
+  });
+  for (std::int64_t i = 0; i < extents.m * extents.n; ++i) {
+    product.c[i] += second_half[static_cast<std::size_t>(i)];
+  }
+}
+
 }  // namespace
 
 void gemm(const GemmArguments& arguments, Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
     const Product product = product_of(arguments);
+    if (has_long_sums(product.extents)) {
+      multiply_long_sums(*workers, product);
+      return;
+    }
     multiply_groups(*workers, 1, [&](std::int64_t /*group*/) { return product; });
   });
 }
