@@ -190,7 +190,7 @@ void print(const Options& options, const std::vector<Move>& moves) {
 }
 
 int run(Options options) {
-  parallel::MpiSession session;
+  parallel::MpiSession session({.ranks_per_node = Cluster::from_environment().ranks_per_node});
   const auto world = session.world();
   options.load.ranks = session.size();
   options.load.spread = spread_of(options.spread);

@@ -1,6 +1,8 @@
 #include "parallel/mpi/mpi_communicator.h"
 
+#include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "parallel/bytes.h"
 #include "parallel/mpi/mpi_error.h"
@@ -9,8 +11,23 @@
 
 namespace softmoe::parallel {
 
+namespace {
+
+std::vector<int> nodes_of(const RankGroup& group, const MpiWorld& world) {
+  std::vector<int> node_of_ranks;
+  for (const Rank member : group.members) {
+    node_of_ranks.push_back(world.node_of_ranks[static_cast<std::size_t>(member.value)]);
+  }
+  return node_of_ranks;
+}
+
+}  // namespace
+
 MpiCommunicator::MpiCommunicator(RankGroup group, Comm comm, std::shared_ptr<MpiWorld> world)
-    : group_(std::move(group)), comm_(std::move(comm)), world_(std::move(world)) {}
+    : group_(std::move(group)),
+      comm_(std::move(comm)),
+      world_(std::move(world)),
+      order_(nodes_of(group_, *world_), group_.rank) {}
 
 MpiCommunicator::~MpiCommunicator() {
   // Freeing drives progress, and messages of a failed operation would land in memory that is gone.
@@ -75,13 +92,9 @@ void MpiCommunicator::all_gather_now(View<const std::byte> mine, View<std::byte>
   const auto part_of = [&](Rank peer) {
     return all.part(peer.value * part, (peer.value + 1) * part);
   };
-  // In rotated order nobody is everybody's first.
-  const auto peer_at = [&](int distance) {
-    return Rank((rank().value + distance + size()) % size());
-  };
   run(operation, [&](MpiRequests& requests) {
-    for (int d = 1; d < size(); ++d) requests.receive({peer_at(-d), part_of(peer_at(-d))});
-    for (int d = 1; d < size(); ++d) requests.send({peer_at(d), mine});
+    for (const Rank peer : order_.peers()) requests.receive({peer, part_of(peer)});
+    for (const Rank peer : order_.peers()) requests.send({peer, mine});
     if (part > 0 && part_of(rank()).data() != mine.data())
       std::memcpy(part_of(rank()).data(), mine.data(), static_cast<std::size_t>(part));
   });
@@ -107,17 +120,18 @@ void MpiCommunicator::broadcast_now(View<std::byte> data, Rank root) {
 
 void MpiCommunicator::exchange_now(std::span<const SendMessage> sends,
                                    std::span<const ReceiveMessage> receives) {
+  turns_.clear();
+  for (std::size_t index = 0; index < sends.size(); ++index) {
+    if (sends[index].to != rank()) turns_.push_back({order_.place_of(sends[index].to), index});
+  }
+  std::sort(turns_.begin(), turns_.end(), [](const Turn& x, const Turn& y) {
+    return std::tie(x.place, x.index) < std::tie(y.place, y.index);
+  });
   run(kExchange, [&](MpiRequests& requests) {
     for (const ReceiveMessage& receive : receives) {
       if (receive.from != rank()) requests.receive(receive);
     }
-    // In rotated order nobody is everybody's first.
-    for (const SendMessage& send : sends) {
-      if (send.to > rank()) requests.send(send);
-    }
-    for (const SendMessage& send : sends) {
-      if (send.to < rank()) requests.send(send);
-    }
+    for (const Turn& turn : turns_) requests.send(sends[turn.index]);
     copy_own_messages(sends, receives, rank());
   });
 }

@@ -10,6 +10,7 @@
 
 #include "parallel/mpi/mpi_requests.h"
 #include "parallel/mpi/mpi_world.h"
+#include "parallel/peer_order.h"
 #include "parallel/rank_group.h"
 
 namespace softmoe::parallel {
@@ -64,6 +65,12 @@ class MpiCommunicator final : public Communicator {
   static constexpr Operation kBarrier{"barrier", 4};
   static constexpr Operation kSplit{"split", 5};
 
+  /// When a message is sent, among those of an exchange.
+  struct Turn {
+    int place;  ///< of its target
+    std::size_t index;
+  };
+
   void all_gather_now(View<const std::byte> mine, View<std::byte> all, Operation operation);
   void broadcast_now(View<std::byte> data, Rank root);
   void exchange_now(std::span<const SendMessage> sends, std::span<const ReceiveMessage> receives);
@@ -75,6 +82,8 @@ class MpiCommunicator final : public Communicator {
   RankGroup group_;
   Comm comm_;
   std::shared_ptr<MpiWorld> world_;
+  PeerOrder order_;
+  std::vector<Turn> turns_;  ///< of the exchange that runs; kept for its memory alone
   MpiRequests requests_;
 };
 

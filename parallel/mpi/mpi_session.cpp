@@ -11,6 +11,31 @@
 
 namespace softmoe::parallel {
 
+namespace {
+
+/// A number for the node of each rank of `world`: the first rank that it shares memory with.
+std::vector<int> find_nodes(MPI_Comm world, int size) {
+  MPI_Comm node = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
+            "MPI_Comm_split_type");
+  int first = 0;
+  check_mpi(MPI_Comm_rank(world, &first), "MPI_Comm_rank");
+  check_mpi(MPI_Bcast(&first, 1, MPI_INT, 0, node), "MPI_Bcast");
+  MPI_Comm_free(&node);
+  std::vector<int> node_of_ranks(static_cast<std::size_t>(size));
+  check_mpi(MPI_Allgather(&first, 1, MPI_INT, node_of_ranks.data(), 1, MPI_INT, world),
+            "MPI_Allgather");
+  return node_of_ranks;
+}
+
+std::vector<int> equal_nodes(int size, int ranks_per_node) {
+  std::vector<int> node_of_ranks;
+  for (int rank = 0; rank < size; ++rank) node_of_ranks.push_back(rank / ranks_per_node);
+  return node_of_ranks;
+}
+
+}  // namespace
+
 MpiSession::MpiSession(MpiOptions options)
     : exceptions_at_start_(std::uncaught_exceptions()), world_(std::make_shared<MpiWorld>()) {
   require(options.max_message.value > 0, "a piece of an MPI message has at least one byte");
@@ -26,6 +51,9 @@ MpiSession::MpiSession(MpiOptions options)
   check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &world_->notices), "MPI_Comm_dup");
   check_mpi(MPI_Comm_rank(world_->messages, &world_->rank.value), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(world_->messages, &world_->size), "MPI_Comm_size");
+  world_->node_of_ranks = options.ranks_per_node > 0
+                              ? equal_nodes(world_->size, options.ranks_per_node)
+                              : find_nodes(world_->messages, world_->size);
 }
 
 MpiSession::~MpiSession() {

@@ -15,6 +15,8 @@ struct MpiOptions {
   CommOptions comm;
   /// Larger messages travel in pieces of this size: MPI counts bytes in an int.
   Bytes max_message{std::int64_t{1} << 30};
+  /// Neighbouring ranks of one node; 0: as MPI says who shares memory.
+  int ranks_per_node = 0;
 };
 
 /// Initialises MPI for the life of the object (thread level funneled: only the thread that made it

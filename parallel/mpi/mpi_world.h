@@ -6,6 +6,7 @@
 
 #include <array>
 #include <string_view>
+#include <vector>
 
 #include "parallel/mpi/mpi_session.h"
 #include "parallel/operation_order.h"
@@ -19,6 +20,7 @@ struct MpiWorld {
   MpiOptions options;
   Rank rank{0};
   int size = 1;
+  std::vector<int> node_of_ranks;     ///< a number for each rank's node
   MPI_Comm messages = MPI_COMM_NULL;  ///< the world, for its operations
   MPI_Comm notices = MPI_COMM_NULL;
   bool has_failed = false;
