@@ -6,43 +6,18 @@
 
 #include "budget/local_budget_link.h"
 #include "parallel/topology.h"
-#include "runtime/base/philox.h"
 #include "runtime/storage/posix_file_system.h"
 #include "tests/support/local_world.h"
 #include "tests/support/on_device.h"
 #include "tests/support/patience.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/token_file.h"
 #include "training/evaluation.h"
 #include "training/trainer.h"
 
 namespace softmoe::test {
 
 namespace {
-
-/// Tokens with something to learn: three in four follow from the one before.
-std::vector<std::int32_t> chained_tokens(std::int64_t count, int vocabulary) {
-  std::vector<std::int32_t> tokens;
-  std::int32_t last = 1;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto words =
-        philox({.seed = 77, .purpose = RandomPurpose::test}, static_cast<std::uint64_t>(i));
-    const bool is_surprise = words[0] % 4 == 0;
-    last = is_surprise
-               ? static_cast<std::int32_t>(words[1] % static_cast<std::uint32_t>(vocabulary))
-               : (last * 5 + 3) % vocabulary;
-    tokens.push_back(last);
-  }
-  return tokens;
-}
-
-training::TokenSource write_and_open(storage::FileSystem& files, const storage::Path& path,
-                                     const model::ModelConfig& model, std::int64_t count) {
-  training::TokenFileWriter writer(files, path, training::TokenFormat::llmc, model.vocabulary);
-  writer.append(chained_tokens(count, model.vocabulary));
-  writer.finish();
-  return {training::TokenStream(files, {path}, training::TokenFormat::llmc), model.positions,
-          model.vocabulary};
-}
 
 /// The two gradients' sums, exact or not, as numbers.
 std::vector<double> gradients_of(model::Transformer& model, model::Space space, OnDevice& on) {
@@ -63,8 +38,10 @@ class RankRun {
   RankRun(const Layout& layout, const launcher::RunConfig& config, std::optional<FixedPoint> format,
           parallel::Communicator& world, OnDevice& on)
       : on_(on),
-        source_(write_and_open(files_, directory_.path() / "train.bin", config.model, 12000)),
-        validation_(write_and_open(files_, directory_.path() / "val.bin", config.model, 1000)),
+        source_(write_and_open(files_, directory_.path() / "train.bin", config.model,
+                               chained_tokens(12000, config.model.vocabulary))),
+        validation_(write_and_open(files_, directory_.path() / "val.bin", config.model,
+                                   chained_tokens(1000, config.model.vocabulary))),
         groups_(parallel::make_groups(world, layout.expert_parallel)),
         model_({.config = config.model,
                 .ep = *groups_.ep,

@@ -8,9 +8,9 @@
 
 #include "budget/local_budget_link.h"
 #include "parallel/topology.h"
-#include "runtime/base/philox.h"
 #include "runtime/storage/posix_file_system.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/token_file.h"
 #include "training/trainer.h"
 
 namespace softmoe::test {
@@ -35,20 +35,6 @@ model::ModelConfig config() {
   return config;
 }
 
-/// Tokens with something to learn: each depends on the one before.
-std::vector<std::int32_t> tokens(int vocabulary) {
-  std::vector<std::int32_t> result(6000);
-  std::int32_t last = 1;
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    const auto words = philox({.seed = 77}, i);
-    last = words[0] % 4 == 0
-               ? static_cast<std::int32_t>(words[1] % static_cast<std::uint32_t>(vocabulary))
-               : (last * 5 + 3) % vocabulary;
-    result[i] = last;
-  }
-  return result;
-}
-
 LayoutTrace::Piece owned_part(const model::LogicalTensor& tensor, parallel::FlatShards::Range owned,
                               const std::vector<float>& gradients) {
   const std::int64_t begin = std::max(tensor.offset, owned.begin);
@@ -70,14 +56,9 @@ LayoutTrace run_layout(const LayoutOptions& options, parallel::Communicator& wor
 
   TemporaryDirectory directory;
   storage::PosixFileSystem files;
-  const storage::Path path = directory.path() / "tokens.bin";
-  training::TokenFileWriter writer(files, path, training::TokenFormat::llmc,
-                                   model_config.vocabulary);
-  writer.append(tokens(model_config.vocabulary));
-  writer.finish();
-  const training::TokenSource source(
-      training::TokenStream(files, {path}, training::TokenFormat::llmc), kPositions,
-      model_config.vocabulary);
+  const training::TokenSource source =
+      write_and_open(files, directory.path() / "tokens.bin", model_config,
+                     chained_tokens(6000, model_config.vocabulary));
 
   parallel::Groups groups = parallel::make_groups(world, options.expert_parallel);
   model::Transformer model(

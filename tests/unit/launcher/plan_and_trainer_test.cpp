@@ -13,6 +13,7 @@
 #include "runtime/storage/posix_file_system.h"
 #include "tests/support/local_world.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/token_file.h"
 #include "tests/unit/launcher/counting_rank.h"
 #include "training/trainer.h"
 
@@ -40,11 +41,7 @@ training::TokenSource random_tokens(storage::FileSystem& files, const storage::P
     tokens.push_back(
         static_cast<std::int32_t>(word % static_cast<std::uint32_t>(model.vocabulary)));
   }
-  training::TokenFileWriter writer(files, path, training::TokenFormat::llmc, model.vocabulary);
-  writer.append(tokens);
-  writer.finish();
-  return {training::TokenStream(files, {path}, training::TokenFormat::llmc), model.positions,
-          model.vocabulary};
+  return test::write_and_open(files, path, model, tokens);
 }
 
 Measured measure_rank(const RunConfig& config, parallel::Communicator& inner, OnDevice& on) {

@@ -2,21 +2,11 @@
 
 #include <utility>
 
-#include "runtime/base/philox.h"
 #include "training/exact_gradients.h"
 
 namespace softmoe::test {
 
 namespace {
-
-training::TokenSource write_and_open(storage::FileSystem& files, const storage::Path& path,
-                                     const RunPlan& plan) {
-  training::TokenFileWriter writer(files, path, training::TokenFormat::llmc, plan.model.vocabulary);
-  writer.append(plan.tokens);
-  writer.finish();
-  return {training::TokenStream(files, {path}, training::TokenFormat::llmc), plan.model.positions,
-          plan.model.vocabulary};
-}
 
 std::vector<budget::SetPointChange> set_points_of(const RunPlan& plan) {
   std::vector<budget::SetPointChange> changes = {{Step(0), plan.set_points}};
@@ -45,25 +35,10 @@ RunPlan small_plan() {
   return plan;
 }
 
-std::vector<std::int32_t> chained_tokens(std::int64_t count, int vocabulary) {
-  std::vector<std::int32_t> tokens;
-  std::int32_t last = 1;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto words =
-        philox({.seed = 77, .purpose = RandomPurpose::test}, static_cast<std::uint64_t>(i));
-    const bool is_surprise = words[0] % 4 == 0;
-    last = is_surprise
-               ? static_cast<std::int32_t>(words[1] % static_cast<std::uint32_t>(vocabulary))
-               : (last * 5 + 3) % vocabulary;
-    tokens.push_back(last);
-  }
-  return tokens;
-}
-
 SmallRun::SmallRun(RunPlan plan, parallel::Communicator& world, Workspace& work)
     : plan_(std::move(plan)),
       work_(&work),
-      source_(write_and_open(files_, directory_ / "tokens.bin", plan_)),
+      source_(write_and_open(files_, directory_ / "tokens.bin", plan_.model, plan_.tokens)),
       groups_(parallel::make_groups(world, /*expert_parallel=*/world.size())),
       model_({.config = plan_.model,
               .ep = *groups_.ep,

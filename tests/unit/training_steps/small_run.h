@@ -10,6 +10,7 @@
 #include "parallel/topology.h"
 #include "runtime/storage/posix_file_system.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/token_file.h"
 #include "training/trainer.h"
 
 namespace softmoe::test {
@@ -27,9 +28,6 @@ struct RunPlan {
 
 /// A model of three layers, two of them with eight experts, and a budget of four experts per token.
 [[nodiscard]] RunPlan small_plan();
-
-/// Tokens of which three in four follow from the one before.
-[[nodiscard]] std::vector<std::int32_t> chained_tokens(std::int64_t count, int vocabulary);
 
 /// A rank's part of a run.
 class SmallRun {
