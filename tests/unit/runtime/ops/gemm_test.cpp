@@ -79,7 +79,8 @@ TEST(Gemm, IsTheSameEverywhere) {
     double beta;
   };
   Everywhere everywhere;
-  // 1, and 600 rows, which are cut in two; no rows, no columns, no inner dim.
+  // 1, and 600 rows, which are cut in two; no rows, no columns, no inner dim; small results of long
+  // sums, which are cut by their terms up to 16,384 elements.
   for (const Case& c : {Case{0, 3, 5, 0},
                         {3, 0, 5, 0},
                         {3, 5, 0, 0},
@@ -88,7 +89,10 @@ TEST(Gemm, IsTheSameEverywhere) {
                         {1, 65, 3, 1},
                         {17, 1, 65, 1},
                         {65, 255, 64, 0},
-                        {600, 33, 17, 0.5}}) {
+                        {600, 33, 17, 0.5},
+                        {7, 33, 131, 0.5},
+                        {64, 256, 512, 0},
+                        {64, 257, 513, 1}}) {
     for (const Transpose a : kTransposes) {
       for (const Transpose b : kTransposes) {
         everywhere.expect_same(
