@@ -30,13 +30,6 @@ std::int64_t block_columns(std::int64_t n) {
 /// Elements of a result whose sums may be cut in two.
 constexpr std::int64_t kMostSums = 16384;
 
-/// Whether a product is a small result of long sums: the gradient of a router's weights.
-bool has_long_sums(const BlasProduct& extents) {
-  constexpr std::int64_t kFewRows = 64;
-  const auto [m, n, k, alpha, beta] = extents;
-  return m > 1 && m <= kFewRows && k >= 8 * m && m * n <= kMostSums;
-}
-
 /// A product that knows where its matrices lie, to be cut along the rows of C.
 struct Product {
   BlasProduct extents;
@@ -44,6 +37,14 @@ struct Product {
   BlasMatrix b;
   float* c;
 };
+
+/// Whether a product is a small result of long sums over rows: the gradient of a router's weights.
+bool has_long_sums(const Product& product) {
+  constexpr std::int64_t kFewRows = 64;
+  const auto [m, n, k, alpha, beta] = product.extents;
+  return product.a.transpose == Transpose::yes && m > 1 && m <= kFewRows && k >= 8 * m &&
+         m * n <= kMostSums;
+}
 
 /// Rows [begin, end) of the product.
 void multiply_rows(const Product& whole, std::int64_t begin, std::int64_t end) {
@@ -181,7 +182,7 @@ void multiply_long_sums(Workers& workers, const Product& product) {
 void gemm(const GemmArguments& arguments, Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
     const Product product = product_of(arguments);
-    if (has_long_sums(product.extents)) {
+    if (has_long_sums(product)) {
       multiply_long_sums(*workers, product);
       return;
     }
