@@ -93,8 +93,8 @@ void MpiCommunicator::all_gather_now(View<const std::byte> mine, View<std::byte>
     return all.part(peer.value * part, (peer.value + 1) * part);
   };
   run(operation, [&](MpiRequests& requests) {
-    for (const Rank peer : order_.peers()) requests.receive({peer, part_of(peer)});
-    for (const Rank peer : order_.peers()) requests.send({peer, mine});
+    for (const Rank peer : order_.peers()) requests.receive(peer, part_of(peer));
+    for (const Rank peer : order_.peers()) requests.send(peer, mine);
     if (part > 0 && part_of(rank()).data() != mine.data())
       std::memcpy(part_of(rank()).data(), mine.data(), static_cast<std::size_t>(part));
   });
@@ -108,30 +108,47 @@ void MpiCommunicator::broadcast_now(View<std::byte> data, Rank root) {
   int reach = 1;
   while (reach <= relative) reach *= 2;
   if (relative > 0) {
-    run(kBroadcast, [&](MpiRequests& requests) {
-      requests.receive({peer_at(relative - reach / 2), data});
-    });
+    run(kBroadcast,
+        [&](MpiRequests& requests) { requests.receive(peer_at(relative - reach / 2), data); });
   }
   run(kBroadcast, [&](MpiRequests& requests) {
     for (int step = reach; relative + step < size(); step *= 2)
-      requests.send({peer_at(relative + step), data});
+      requests.send(peer_at(relative + step), data);
   });
 }
 
-void MpiCommunicator::exchange_now(std::span<const SendMessage> sends,
-                                   std::span<const ReceiveMessage> receives) {
+template <class Messages, class PeerOf>
+void MpiCommunicator::order_by_peer(const Messages& messages, const PeerOf& peer_of) {
   turns_.clear();
-  for (std::size_t index = 0; index < sends.size(); ++index) {
-    if (sends[index].to != rank()) turns_.push_back({order_.place_of(sends[index].to), index});
+  for (std::size_t index = 0; index < messages.size(); ++index) {
+    const Rank peer = peer_of(messages[index]);
+    if (peer != rank()) turns_.push_back({order_.place_of(peer), index});
   }
   std::sort(turns_.begin(), turns_.end(), [](const Turn& x, const Turn& y) {
     return std::tie(x.place, x.index) < std::tie(y.place, y.index);
   });
+}
+
+template <class Messages, class Part, class Visit>
+void MpiCommunicator::for_each_peer(const Messages& messages, std::vector<Part>& parts,
+                                    const Visit& visit) {
+  for (auto turn = turns_.begin(); turn != turns_.end();) {
+    const int place = turn->place;
+    parts.clear();
+    for (; turn != turns_.end() && turn->place == place; ++turn)
+      parts.push_back(messages[turn->index].data);
+    visit(order_.peers()[static_cast<std::size_t>(place)]);
+  }
+}
+
+void MpiCommunicator::exchange_now(std::span<const SendMessage> sends,
+                                   std::span<const ReceiveMessage> receives) {
   run(kExchange, [&](MpiRequests& requests) {
-    for (const ReceiveMessage& receive : receives) {
-      if (receive.from != rank()) requests.receive(receive);
-    }
-    for (const Turn& turn : turns_) requests.send(sends[turn.index]);
+    order_by_peer(receives, [](const ReceiveMessage& message) { return message.from; });
+    for_each_peer(receives, receive_parts_,
+                  [&](Rank peer) { requests.receive(peer, receive_parts_); });
+    order_by_peer(sends, [](const SendMessage& message) { return message.to; });
+    for_each_peer(sends, send_parts_, [&](Rank peer) { requests.send(peer, send_parts_); });
     copy_own_messages(sends, receives, rank());
   });
 }

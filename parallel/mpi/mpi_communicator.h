@@ -65,15 +65,21 @@ class MpiCommunicator final : public Communicator {
   static constexpr Operation kBarrier{"barrier", 4};
   static constexpr Operation kSplit{"split", 5};
 
-  /// When a message is sent, among those of an exchange.
+  /// When a message has its turn, among those of an exchange.
   struct Turn {
-    int place;  ///< of its target
+    int place;  ///< of its peer
     std::size_t index;
   };
 
   void all_gather_now(View<const std::byte> mine, View<std::byte> all, Operation operation);
   void broadcast_now(View<std::byte> data, Rank root);
   void exchange_now(std::span<const SendMessage> sends, std::span<const ReceiveMessage> receives);
+  /// turns_ := all messages but those to this rank itself, peer after peer.
+  template <class Messages, class PeerOf>
+  void order_by_peer(const Messages& messages, const PeerOf& peer_of);
+  /// Calls visit(peer) with all of its messages in `parts`, for the peers of turns_.
+  template <class Messages, class Part, class Visit>
+  void for_each_peer(const Messages& messages, std::vector<Part>& parts, const Visit& visit);
   /// Runs `messages(requests_)`, which starts sends and receives, and polls until all have passed.
   template <class Messages>
   void run(Operation operation, Messages messages);
@@ -83,7 +89,10 @@ class MpiCommunicator final : public Communicator {
   Comm comm_;
   std::shared_ptr<MpiWorld> world_;
   PeerOrder order_;
-  std::vector<Turn> turns_;  ///< of the exchange that runs; kept for its memory alone
+  // Of the exchange that runs; kept for their memory alone.
+  std::vector<Turn> turns_;
+  std::vector<View<std::byte>> receive_parts_;
+  std::vector<View<const std::byte>> send_parts_;
   MpiRequests requests_;
 };
 

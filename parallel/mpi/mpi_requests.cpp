@@ -7,42 +7,90 @@
 
 namespace softmoe::parallel {
 
-namespace {
-
-/// Calls `visit(part)` for the pieces of a message, in order.
-template <class Byte, class Visit>
-void for_each_piece(View<Byte> data, std::int64_t max_bytes, Visit visit) {
-  for (std::int64_t begin = 0; begin < data.size(); begin += max_bytes)
-    visit(data.part(begin, std::min(begin + max_bytes, data.size())));
-}
-
-}  // namespace
-
 void MpiRequests::begin(Channel channel, const Waiting& waiting) {
   channel_ = channel;
   waiting_ = &waiting;
   requests_.clear();
   parts_.clear();
+  free_types();
   num_done_ = 0;
   pending_bytes_ = 0;
 }
 
-void MpiRequests::receive(const ReceiveMessage& message) {
-  for_each_piece(message.data, channel_.max_message_bytes, [&](View<std::byte> piece) {
-    MPI_Request& request = add(message.from, Direction::receive, piece.size());
-    check_mpi(MPI_Irecv(piece.data(), narrow<int>(piece.size()), MPI_BYTE, message.from.value,
-                        channel_.tag, channel_.comm, &request),
-              "MPI_Irecv");
-  });
+void MpiRequests::receive(Rank from, std::span<const View<std::byte>> parts) {
+  blocks_.clear();
+  for (const View<std::byte>& part : parts) append(part.data(), part.size(), blocks_);
+  start(from, Direction::receive);
 }
 
-void MpiRequests::send(const SendMessage& message) {
-  for_each_piece(message.data, channel_.max_message_bytes, [&](View<const std::byte> piece) {
-    MPI_Request& request = add(message.to, Direction::send, piece.size());
-    check_mpi(MPI_Isend(piece.data(), narrow<int>(piece.size()), MPI_BYTE, message.to.value,
-                        channel_.tag, channel_.comm, &request),
+void MpiRequests::send(Rank to, std::span<const View<const std::byte>> parts) {
+  blocks_.clear();
+  // MPI reads only what it sends; both directions share what follows.
+  for (const View<const std::byte>& part : parts)
+    append(const_cast<std::byte*>(part.data()), part.size(), blocks_);
+  start(to, Direction::send);
+}
+
+void MpiRequests::append(std::byte* begin, std::int64_t bytes, std::vector<Block>& to) const {
+  if (bytes == 0) return;
+  if (!to.empty() && to.back().begin + to.back().bytes == begin) {
+    to.back().bytes += bytes;
+  } else {
+    to.push_back({begin, bytes});
+  }
+}
+
+void MpiRequests::start(Rank peer, Direction direction) {
+  piece_.clear();
+  std::int64_t filled = 0;
+  for (const Block& block : blocks_) {
+    for (std::int64_t begin = 0; begin < block.bytes;) {
+      const std::int64_t bytes = std::min(block.bytes - begin, channel_.max_message_bytes - filled);
+      append(block.begin + begin, bytes, piece_);
+      begin += bytes;
+      filled += bytes;
+      if (filled < channel_.max_message_bytes) continue;
+      start_piece(peer, direction, filled);
+      piece_.clear();
+      filled = 0;
+    }
+  }
+  if (filled > 0) start_piece(peer, direction, filled);
+}
+
+void MpiRequests::start_piece(Rank peer, Direction direction, std::int64_t bytes) {
+  MPI_Request& request = add(peer, direction, bytes);
+  std::byte* const first = piece_.front().begin;
+  const bool is_one_block = piece_.size() == 1;
+  const int count = is_one_block ? narrow<int>(bytes) : 1;
+  MPI_Datatype type = is_one_block ? MPI_BYTE : type_of_piece();
+  if (direction == Direction::receive) {
+    check_mpi(MPI_Irecv(first, count, type, peer.value, channel_.tag, channel_.comm, &request),
+              "MPI_Irecv");
+  } else {
+    check_mpi(MPI_Isend(first, count, type, peer.value, channel_.tag, channel_.comm, &request),
               "MPI_Isend");
-  });
+  }
+}
+
+MPI_Datatype MpiRequests::type_of_piece() {
+  lengths_.clear();
+  places_.clear();
+  for (const Block& block : piece_) {
+    lengths_.push_back(narrow<int>(block.bytes));
+    places_.push_back(block.begin - piece_.front().begin);
+  }
+  MPI_Datatype& type = types_.emplace_back(MPI_DATATYPE_NULL);
+  check_mpi(MPI_Type_create_hindexed(narrow<int>(std::ssize(lengths_)), lengths_.data(),
+                                     places_.data(), MPI_BYTE, &type),
+            "MPI_Type_create_hindexed");
+  check_mpi(MPI_Type_commit(&type), "MPI_Type_commit");
+  return type;
+}
+
+void MpiRequests::free_types() {
+  for (MPI_Datatype& type : types_) MPI_Type_free(&type);
+  types_.clear();
 }
 
 bool MpiRequests::poll() {

@@ -5,6 +5,7 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "parallel/rank_group.h"
@@ -15,6 +16,11 @@ namespace softmoe::parallel {
 /// so far it allocates nothing.
 class MpiRequests {
  public:
+  MpiRequests() = default;
+  ~MpiRequests() { free_types(); }
+  MpiRequests(const MpiRequests&) = delete;
+  MpiRequests& operator=(const MpiRequests&) = delete;
+
   /// Where messages of one operation match.
   struct Channel {
     MPI_Comm comm;
@@ -25,8 +31,12 @@ class MpiRequests {
   /// Forgets the operation before, which has ended. @param waiting for messages of errors; outlives
   /// the operation.
   void begin(Channel channel, const Waiting& waiting);
-  void receive(const ReceiveMessage& message);
-  void send(const SendMessage& message);
+  /// Parts that travel as one message, however they lie in memory: a fabric carries one message
+  /// faster than many.
+  void receive(Rank from, std::span<const View<std::byte>> parts);
+  void send(Rank to, std::span<const View<const std::byte>> parts);
+  void receive(Rank from, View<std::byte> data) { receive(from, std::span(&data, 1)); }
+  void send(Rank to, View<const std::byte> data) { send(to, std::span(&data, 1)); }
 
   /// Drives progress once. Returns whether everything has arrived and left.
   /// @throws CommError if MPI reports an error, or a message has another size than expected.
@@ -44,13 +54,32 @@ class MpiRequests {
     std::int64_t bytes;
   };
 
+  /// What lies behind one another in memory.
+  struct Block {
+    std::byte* begin;
+    std::int64_t bytes;
+  };
+
+  /// Starts `blocks_` in pieces that MPI can count.
+  void start(Rank peer, Direction direction);
+  /// Starts what blocks [begin, end) of `piece_` hold.
+  void start_piece(Rank peer, Direction direction, std::int64_t bytes);
+  /// An MPI type for the blocks of `piece_`, counted from the first one's begin.
+  [[nodiscard]] MPI_Datatype type_of_piece();
+  void append(std::byte* begin, std::int64_t bytes, std::vector<Block>& to) const;
+  void free_types();
   MPI_Request& add(Rank peer, Direction direction, std::int64_t bytes);
   void check_part(std::size_t index, const MPI_Status& status) const;
 
   Channel channel_{};
   const Waiting* waiting_ = nullptr;
   std::vector<MPI_Request> requests_;
-  std::vector<Part> parts_;  ///< of each request
+  std::vector<Part> parts_;          ///< of each request
+  std::vector<Block> blocks_;        ///< of the message that is being started
+  std::vector<Block> piece_;         ///< of its piece
+  std::vector<int> lengths_;         ///< of the blocks of a piece
+  std::vector<MPI_Aint> places_;     ///< likewise
+  std::vector<MPI_Datatype> types_;  ///< of pieces under way
   std::vector<int> done_;
   std::vector<MPI_Status> statuses_;
   std::size_t num_done_ = 0;
