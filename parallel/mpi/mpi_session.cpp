@@ -13,7 +13,8 @@ namespace softmoe::parallel {
 
 namespace {
 
-/// A number for the node of each rank of `world`: the first rank that it shares memory with.
+/// A number for the node of each rank of `world`: the first rank that it shares memory with. Waits
+/// without a deadline, as MPI_Init does.
 std::vector<int> find_nodes(MPI_Comm world, int size) {
   MPI_Comm node = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),

@@ -27,9 +27,6 @@ std::int64_t block_columns(std::int64_t n) {
   return n >= 2 * kColumns ? kColumns : n;  // a chunk of logits
 }
 
-/// Elements of a result whose sums may be cut in two.
-constexpr std::int64_t kMostSums = 16384;
-
 /// A product that knows where its matrices lie, to be cut along the rows of C.
 struct Product {
   BlasProduct extents;
@@ -42,8 +39,7 @@ struct Product {
 bool has_long_sums(const Product& product) {
   constexpr std::int64_t kFewRows = 64;
   const auto [m, n, k, alpha, beta] = product.extents;
-  return product.a.transpose == Transpose::yes && m > 1 && m <= kFewRows && k >= 8 * m &&
-         m * n <= kMostSums;
+  return product.a.transpose == Transpose::yes && m > 1 && m <= kFewRows && k >= 8 * m;
 }
 
 /// Rows [begin, end) of the product.
@@ -62,16 +58,6 @@ void multiply_columns(const Product& whole, std::int64_t begin, std::int64_t end
   part.b.data += begin * (whole.b.transpose == Transpose::yes ? whole.b.stride : 1);
   part.c += begin;
   sgemm(part.extents, part.a, part.b, part.c, whole.extents.n);
-}
-
-/// Terms [begin, end) of all sums of the product, into `c`.
-void multiply_terms(const Product& whole, std::int64_t begin, std::int64_t end, float* c) {
-  Product part = whole;
-  part.extents.k = end - begin;
-  if (begin > 0) part.extents.beta = 0.0F;
-  part.a.data += begin * (whole.a.transpose == Transpose::yes ? whole.a.stride : 1);
-  part.b.data += begin * (whole.b.transpose == Transpose::yes ? 1 : whole.b.stride);
-  sgemm(part.extents, part.a, part.b, c, whole.extents.n);
 }
 
 enum class Cut : std::uint8_t { rows, columns };
@@ -162,18 +148,36 @@ Product product_of(const GemmArguments& arguments) {
           .c = c.as<float>().data()};
 }
 
+/// Columns [begin, begin + width) of a product that sums over rows, its terms [first, last) alone.
+void multiply_terms(const Product& whole, std::int64_t begin, std::int64_t width,
+                    std::int64_t first, std::int64_t last, float* c, std::int64_t c_stride) {
+  Product part = whole;
+  part.extents.n = width;
+  part.extents.k = last - first;
+  if (first > 0) part.extents.beta = 0.0F;
+  const bool is_transposed = whole.b.transpose == Transpose::yes;
+  part.a.data += first * whole.a.stride;
+  part.b.data += is_transposed ? begin * whole.b.stride + first : first * whole.b.stride + begin;
+  sgemm(part.extents, part.a, part.b, c, c_stride);
+}
+
 /// Two workers take half of the terms each: what they read does not overlap, as it would if they
 /// took half of the columns.
 void multiply_long_sums(Workers& workers, const Product& product) {
-  const BlasProduct& extents = product.extents;
-  std::array<float, kMostSums> second_half;
-  const std::int64_t middle = extents.k / 2;
-  workers.for_each_near(2, [&](std::int64_t half, int /*worker*/) {
-    half == 0 ? multiply_terms(product, 0, middle, product.c)
-              : multiply_terms(product, middle, extents.k, second_half.data());
-  });
-  for (std::int64_t i = 0; i < extents.m * extents.n; ++i) {
-    product.c[i] += second_half[static_cast<std::size_t>(i)];
+  const auto [m, n, k, alpha, beta] = product.extents;
+  std::array<float, 16384> second_half;
+  const std::int64_t most_columns = std::ssize(second_half) / m;
+  for (std::int64_t begin = 0; begin < n; begin += most_columns) {
+    const std::int64_t width = std::min(most_columns, n - begin);
+    float* const c = product.c + begin;
+    workers.for_each_near(2, [&, k = k, n = n](std::int64_t half, int /*worker*/) {
+      const std::int64_t middle = k / 2;
+      half == 0 ? multiply_terms(product, begin, width, 0, middle, c, n)
+                : multiply_terms(product, begin, width, middle, k, second_half.data(), width);
+    });
+    for (std::int64_t i = 0; i < m * width; ++i) {
+      c[i / width * n + i % width] += second_half[static_cast<std::size_t>(i)];
+    }
   }
 }
 

@@ -109,23 +109,28 @@ void exchange_from_one_rank_to_one_rank(Communicator& communicator, OnDevice& de
                   [last](int from, int to) { return from == 0 && to == last ? 5 : 0; });
 }
 
-void exchange_keeps_the_order_of_messages_between_a_pair(Communicator& communicator,
-                                                         OnDevice& device) {
+/// Five messages between each pair; message i has (i + 1) * `unit` numbers, so none fits another's
+/// place. Peers are interleaved, the receiver lists them in another order than the sender, and
+/// later messages land at lower addresses.
+void expect_order_of_messages(Communicator& communicator, OnDevice& device, int unit) {
   const int me = communicator.rank().value;
   constexpr int kMessages = 5;
-  // Message i from a to b has i + 1 numbers, so none fits another's place. Peers are interleaved,
-  // and the receiver lists them in another order than the sender.
+  constexpr int kUnits = kMessages * (kMessages + 1) / 2;  // of all messages between a pair
   std::vector<SendMessage> sends;
   std::vector<ReceiveMessage> receives;
   std::vector<View<std::int32_t>> arrived;
   std::vector<Ints> expected;
+  std::int64_t free = std::int64_t{kUnits} * communicator.size() * unit;
+  const View<std::int32_t> places = device.saved.push<std::int32_t>(free);
   for (int i = 0; i < kMessages; ++i) {
+    const int numbers = (i + 1) * unit;
     for (int peer = 0; peer < communicator.size(); ++peer)
-      sends.push_back({Rank(peer), bytes_of(device.upload(letter(me, i, i + 1)))});
+      sends.push_back({Rank(peer), bytes_of(device.upload(letter(me, i, numbers)))});
     for (int peer = communicator.size() - 1; peer >= 0; --peer) {
-      arrived.push_back(device.saved.push<std::int32_t>(i + 1));
+      arrived.push_back(places.part(free - numbers, free));
+      free -= numbers;
       receives.push_back({Rank(peer), bytes_of(arrived.back())});
-      expected.push_back(letter(peer, i, i + 1));
+      expected.push_back(letter(peer, i, numbers));
     }
   }
 
@@ -133,6 +138,16 @@ void exchange_keeps_the_order_of_messages_between_a_pair(Communicator& communica
 
   for (std::size_t i = 0; i < arrived.size(); ++i)
     EXPECT_EQ(device.download(arrived[i]), expected[i]) << "receive " << i;
+}
+
+void exchange_keeps_the_order_of_messages_between_a_pair(Communicator& communicator,
+                                                         OnDevice& device) {
+  expect_order_of_messages(communicator, device, /*unit=*/1);
+}
+
+void exchange_keeps_the_order_of_large_messages(Communicator& communicator, OnDevice& device) {
+  // A pair's messages together are cut within some of them where a transport cuts at all.
+  expect_order_of_messages(communicator, device, /*unit=*/9'001);
 }
 
 void exchange_reads_its_lists_before_it_returns(Communicator& communicator, OnDevice& device) {
@@ -182,6 +197,7 @@ std::vector<ContractCase> transfer_cases() {
       {"ExchangeFromOneRankToOneRank", exchange_from_one_rank_to_one_rank},
       {"ExchangeKeepsTheOrderOfMessagesBetweenAPair",
        exchange_keeps_the_order_of_messages_between_a_pair},
+      {"ExchangeKeepsTheOrderOfLargeMessages", exchange_keeps_the_order_of_large_messages},
       {"ExchangeReadsItsListsBeforeItReturns", exchange_reads_its_lists_before_it_returns},
       {"NonsenseIsRefusedBeforeAnythingStarts", nonsense_is_refused_before_anything_starts},
   };

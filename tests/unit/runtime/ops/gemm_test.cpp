@@ -80,7 +80,7 @@ TEST(Gemm, IsTheSameEverywhere) {
   };
   Everywhere everywhere;
   // 1, and 600 rows, which are cut in two; no rows, no columns, no inner dim; small results of long
-  // sums, which are cut by their terms up to 16,384 elements.
+  // sums, which are cut by their terms, 16,384 elements at a time.
   for (const Case& c : {Case{0, 3, 5, 0},
                         {3, 0, 5, 0},
                         {3, 5, 0, 0},
