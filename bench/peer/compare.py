@@ -156,12 +156,12 @@ def verdict(ratio):
 
 def report(shape, routing, pairs, found, best):
     """Prints a table; returns best against best: its ratio, spread and both sides."""
-    print(f"\n{shape}, {routing}: tokens a second, rows a token, medians of {len(pairs)} pairs")
+    print(f"\n{shape}, {routing}: tokens a second, rows a token, fullest expert over mean, medians of {len(pairs)} pairs")
     mine = max(("ours 1x2", "ours 2x1"), key=lambda side: median_of(pairs, side, "tokens_per_second"))
     theirs = max((torch.name for torch in found), key=lambda side: median_of(pairs, side, "tokens_per_second"))
     for side in ("ours 1x2", "ours 2x1"):
         line = (f"  {side:26s} {median_of(pairs, side, 'tokens_per_second'):9.0f}"
-                f"   {median_of(pairs, side, 'rows_per_token'):7.3f}")
+                f"   {median_of(pairs, side, 'rows_per_token'):7.3f}   {median_of(pairs, side, 'expert_skew'):5.2f}")
         if "ceiling_seconds_median" in pairs[0][side]:
             ceiling = statistics.median(
                 pair[side]["tokens_per_step"] / pair[side]["ceiling_seconds_median"] for pair in pairs)
@@ -170,7 +170,7 @@ def report(shape, routing, pairs, found, best):
     for torch in found:
         name = f"torch {pairs[0][torch.name]['torch']} {best[torch.name, shape][0]}"
         print(f"  {name:26s} {median_of(pairs, torch.name, 'tokens_per_second'):9.0f}"
-              f"   {median_of(pairs, torch.name, 'rows_per_token'):7.3f}")
+              f"   {median_of(pairs, torch.name, 'rows_per_token'):7.3f}   {median_of(pairs, torch.name, 'expert_skew'):5.2f}")
     for title, side in (("best / best", mine), ("one process / torch", "ours 1x2"), ("two processes / torch", "ours 2x1")):
         spread = ratios(pairs, side, theirs)
         middle = statistics.median(spread)

@@ -110,6 +110,8 @@ class RoutingTest(unittest.TestCase):
         torch.testing.assert_close(routing.weights[1], torch.full((6,), 0.05))
         self.assertEqual(routing.rows_per_token, 86 / TINY.tokens)
         self.assertEqual(routing.shift, 0.0)
+        # 6 * 30 / 80 in one layer, even in the other.
+        self.assertAlmostEqual(routing.expert_skew, (2.25 + 1) / 2)
 
     def test_raises_the_cut_when_more_rows_run_than_the_budget_has(self):
         routing = Routing(TINY, "softmoe", TINY.tokens)

@@ -47,6 +47,7 @@ class Routing:
         self.total_tokens = total_tokens
         self.weights = [torch.full((shape.experts,), shape.balance) for _ in range(shape.layers)]
         self.rows_per_token = 0.0
+        self.expert_skew = 1.0  # the fullest expert's rows over the mean, mean over layers
         self._debt = 0.0
 
     @property
@@ -79,6 +80,7 @@ class Routing:
             wanted = self.NEWTON * (error + self.DEBT * self._debt) / max(density, 0.1 * self.budget)
             self.shift = min(8.0, max(-8.0, self.shift + min(0.5, max(-0.5, wanted))))
         self.rows_per_token = rows
+        self.expert_skew = float((counts.amax(1) / counts.mean(1).clamp(min=1e-9)).mean())
 
 
 class Router:

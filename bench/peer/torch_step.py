@@ -58,7 +58,7 @@ class Run:
     def measure(self, warmup, steps):
         for _ in range(warmup):
             self._step()
-        seconds, cpu, rows, losses = [], [], [], []
+        seconds, cpu, rows, skews, losses = [], [], [], [], []
         for _ in range(steps):
             self._trainer.wait()
             begin, cpu_begin = time.perf_counter(), time.process_time()
@@ -66,6 +66,7 @@ class Run:
             seconds.append(time.perf_counter() - begin)
             cpu.append(time.process_time() - cpu_begin)
             rows.append(self._trainer.routing.rows_per_token)
+            skews.append(self._trainer.routing.expert_skew)
         shape, a = self._trainer.shape, self._arguments
         median = statistics.median(seconds)
         return {
@@ -73,6 +74,7 @@ class Run:
             "layout": a.layout, "compiled": a.compile, "steps": steps, "tokens_per_step": shape.tokens,
             "step_seconds_median": median, "step_seconds_min": min(seconds),
             "tokens_per_second": shape.tokens / median, "rows_per_token": statistics.fmean(rows),
+            "expert_skew": statistics.median(skews),
             "cpu_seconds_median_rank_0": statistics.median(cpu), "loss_first": losses[0], "loss_last": losses[-1],
         }
 
