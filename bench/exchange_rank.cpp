@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
@@ -110,14 +111,16 @@ std::int64_t ExchangeRank::wrong_counts() const {
 }
 
 void ExchangeRank::forward(bool with_gates) {
-  exchange_.forward(sent_, received_, stream_);
-  if (with_gates) exchange_.forward(gates_sent_, gates_received_, stream_);
+  const std::array<parallel::RowJourney, 2> tables = {
+      {{sent_, received_}, {gates_sent_, gates_received_}}};
+  exchange_.forward(std::span(tables).first(with_gates ? 2 : 1), exchange_.all_cells(), stream_);
   stream_.synchronize();
 }
 
 void ExchangeRank::reverse(bool with_gates) {
-  exchange_.reverse(received_, returned_, stream_);
-  if (with_gates) exchange_.reverse(gates_received_, gates_sent_, stream_);
+  const std::array<parallel::RowJourney, 2> tables = {
+      {{received_, returned_}, {gates_received_, gates_sent_}}};
+  exchange_.reverse(std::span(tables).first(with_gates ? 2 : 1), exchange_.all_cells(), stream_);
   stream_.synchronize();
 }
 

@@ -130,8 +130,9 @@ void MoeLayer::forward_wave(const MoeWeights& weights, const Sent& sent, TensorV
   const ArenaScope scope(work.scratch);
   push_rows(weights, keeps_rows() ? work.saved : work.scratch);
   const TensorView y_MH = work.scratch.push(rows_.x_MH.dtype(), rows_.x_MH.shape());
-  const Journey out[] = {{sent.x_NH, received_.x_MH}, {sent.gate_N1, received_.gate_M1}};
-  const Journey back[] = {{y_MH, returned_NH}};
+  const parallel::RowJourney out[] = {{sent.x_NH, received_.x_MH},
+                                      {sent.gate_N1, received_.gate_M1}};
+  const parallel::RowJourney back[] = {{y_MH, returned_NH}};
   run_chunks(
       out,
       [&](const ExpertChunk& chunk) {
@@ -208,11 +209,11 @@ void MoeLayer::backward_wave(const MoeWeights& weights, const Sent& again,
   if (!keeps_rows()) push_rows(weights, work.scratch);
   const ReturnedGradients returned = push_gradients(rows_.x_MH.dtype(), exchange_.rows_received(),
                                                     rows_.x_MH.dim(1), work.scratch);
-  const Journey out[] = {{gradients.d_sent_NH, returned.d_rows_MH},
-                         {again.x_NH, received_.x_MH},
-                         {again.gate_N1, received_.gate_M1}};
-  const Journey back[] = {{returned.d_x_MH, gradients.d_sent_NH},
-                          {returned.d_gate_M1, gradients.d_placed_gate_N1}};
+  const parallel::RowJourney out[] = {{gradients.d_sent_NH, returned.d_rows_MH},
+                                      {again.x_NH, received_.x_MH},
+                                      {again.gate_N1, received_.gate_M1}};
+  const parallel::RowJourney back[] = {{returned.d_x_MH, gradients.d_sent_NH},
+                                       {returned.d_gate_M1, gradients.d_placed_gate_N1}};
   run_chunks(
       std::span(out).first(keeps_rows() ? 1 : 3),
       [&](const ExpertChunk& chunk) {
@@ -318,13 +319,12 @@ MoeLayer::Sent MoeLayer::pack_sent(Workspace& work) const {
 }
 
 template <class Run>
-void MoeLayer::run_chunks(std::span<const Journey> out, Run run, std::span<const Journey> back,
-                          Workspace& work) {
+void MoeLayer::run_chunks(std::span<const parallel::RowJourney> out, Run run,
+                          std::span<const parallel::RowJourney> back, Workspace& work) {
   join(work.compute, work.exchange);
   for (int i = 0; i < chunks_.size(); ++i) {
     const PhaseScope phase(work.progress, Phase::dispatch, layer());
-    for (const Journey& journey : out)
-      exchange_.forward(journey.from, journey.to, chunks_[i].experts, work.exchange);
+    exchange_.forward(out, chunks_[i].experts, work.exchange);
     work.exchange.record(arrived_[static_cast<std::size_t>(i)]);
   }
   for (int i = 0; i < chunks_.size(); ++i) {
@@ -336,8 +336,7 @@ void MoeLayer::run_chunks(std::span<const Journey> out, Run run, std::span<const
     }
     const PhaseScope phase(work.progress, Phase::dispatch, layer());
     work.exchange.wait_for(done_[static_cast<std::size_t>(i)]);
-    for (const Journey& journey : back)
-      exchange_.reverse(journey.from, journey.to, chunks_[i].experts, work.exchange);
+    exchange_.reverse(back, chunks_[i].experts, work.exchange);
   }
   join(work.exchange, work.compute);
 }

@@ -76,11 +76,6 @@ class MoeLayer {
   [[nodiscard]] MoeTraffic traffic() const;
 
  private:
-  /// Rows on their way: to the experts from [N, row] to [M, row], back the other way round.
-  struct Journey {
-    ConstTensorView from;
-    TensorView to;
-  };
   /// What is sent to the experts in forward, and in backward if its rows were not kept.
   struct Sent {
     TensorView x_NH;
@@ -126,8 +121,8 @@ class MoeLayer {
   /// and brings `back` to the tokens. On the streams that is out 0, out 1, ... | run 0 | back 0 |
   /// run 1 | back 1 ..., with out 1 beside run 0 and back 0 beside run 1.
   template <class Run>
-  void run_chunks(std::span<const Journey> out, Run run, std::span<const Journey> back,
-                  Workspace& work);
+  void run_chunks(std::span<const parallel::RowJourney> out, Run run,
+                  std::span<const parallel::RowJourney> back, Workspace& work);
   void combine(ConstTensorView rows_NH, TensorView y_TH, Workspace& work) const;
   void add_route_gradients(const MoeWeights& weights, ConstTensorView d_placed_gate_N1,
                            TensorView d_x_TH, TensorView d_k, Workspace& work) const;

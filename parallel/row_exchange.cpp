@@ -31,13 +31,24 @@ void check_equal_rows(const ConstTensorView& sent, const ConstTensorView& receiv
   }
 }
 
-/// Rows [first_row, first_row + num_rows) as bytes.
+/// Rows of a table where they are sent from in forward, and where they are received.
+struct PlannedRows {
+  std::int64_t sent;
+  std::int64_t received;
+};
+
+void check_table(const ConstTensorView& sent, const ConstTensorView& received,
+                 const PlannedRows& planned) {
+  check_rows(sent, planned.sent, "sending");
+  check_rows(received, planned.received, "receiving");
+  check_equal_rows(sent, received);
+}
+
 template <class Byte>
-View<Byte> bytes_of_rows(const BasicTensorView<Byte>& tensor, std::int64_t first_row,
-                         std::int64_t num_rows) {
-  const std::int64_t row = row_bytes(tensor);
-  return View<Byte>(tensor.data(), tensor.bytes())
-      .part(first_row * row, (first_row + num_rows) * row);
+View<Byte> bytes_of_rows(const BasicTensorView<Byte>& table, const ExchangePlan::Block& block) {
+  const std::int64_t row = row_bytes(table);
+  return View<Byte>(table.data(), table.bytes())
+      .part(block.first_row * row, (block.first_row + block.num_rows) * row);
 }
 
 }  // namespace
@@ -58,46 +69,41 @@ RowExchange::RowExchange(Communicator& communicator, int cells_per_rank)
     : communicator_(&communicator),
       cells_per_rank_(cells_per_rank),
       plan_(communicator.rank(), communicator.size(), cells_per_rank) {
+  constexpr std::size_t kMostTables = 3;
   const auto most_blocks =
       static_cast<std::size_t>(communicator.size()) * static_cast<std::size_t>(cells_per_rank);
-  sends_.reserve(most_blocks);
-  receives_.reserve(most_blocks);
+  sends_.reserve(kMostTables * most_blocks);
+  receives_.reserve(kMostTables * most_blocks);
 }
 
-void RowExchange::forward(ConstTensorView sent, TensorView received, CellRange cells,
-                          Stream& stream) {
-  check_rows(sent, rows_sent(), "sending");
-  check_rows(received, rows_received(), "receiving");
-  check_equal_rows(sent, received);
-  move({sent, plan_.to()}, {received, plan_.from()}, cells, stream);
+void RowExchange::forward(std::span<const RowJourney> tables, CellRange cells, Stream& stream) {
+  for (const RowJourney& table : tables)
+    check_table(table.from, table.to, {rows_sent(), rows_received()});
+  move(tables, plan_.to(), plan_.from(), cells, stream);
 }
 
-void RowExchange::reverse(ConstTensorView received, TensorView sent, CellRange cells,
-                          Stream& stream) {
-  check_rows(sent, rows_sent(), "sending");
-  check_rows(received, rows_received(), "receiving");
-  check_equal_rows(sent, received);
-  move({received, plan_.from()}, {sent, plan_.to()}, cells, stream);
+void RowExchange::reverse(std::span<const RowJourney> tables, CellRange cells, Stream& stream) {
+  for (const RowJourney& table : tables)
+    check_table(table.to, table.from, {rows_sent(), rows_received()});
+  move(tables, plan_.from(), plan_.to(), cells, stream);
 }
 
-void RowExchange::move(const Side<ConstTensorView>& source, const Side<TensorView>& target,
+void RowExchange::move(std::span<const RowJourney> tables, Blocks source, Blocks target,
                        CellRange cells, Stream& stream) {
   if (cells.begin < 0 || cells.begin > cells.end || cells.end > cells_per_rank_) {
     throw InvalidArgument(fmt::format("row exchange: cells [{}, {}) of {} on each rank",
                                       cells.begin, cells.end, cells_per_rank_));
   }
-  const auto is_moved = [cells](const ExchangePlan::Block& block) {
-    return cells.begin <= block.cell && block.cell < cells.end;
-  };
   sends_.clear();
   receives_.clear();
-  for (const ExchangePlan::Block& block : source.blocks) {
-    if (!is_moved(block)) continue;
-    sends_.push_back({block.peer, bytes_of_rows(source.rows, block.first_row, block.num_rows)});
-  }
-  for (const ExchangePlan::Block& block : target.blocks) {
-    if (!is_moved(block)) continue;
-    receives_.push_back({block.peer, bytes_of_rows(target.rows, block.first_row, block.num_rows)});
+  for (const RowJourney& table : tables) {
+    for (const ExchangePlan::Block& block : source) {
+      if (cells.holds(block.cell)) sends_.push_back({block.peer, bytes_of_rows(table.from, block)});
+    }
+    for (const ExchangePlan::Block& block : target) {
+      if (cells.holds(block.cell))
+        receives_.push_back({block.peer, bytes_of_rows(table.to, block)});
+    }
   }
   communicator_->exchange(sends_, receives_, stream);
 }

@@ -5,6 +5,7 @@
 //
 // Letters: P ranks, C cells in all (P * cells_per_rank), N rows sent, M rows received.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -38,11 +39,21 @@ class CountGather {
 struct CellRange {
   int begin = 0;
   int end = 0;
+
+  [[nodiscard]] bool holds(int cell) const { return begin <= cell && cell < end; }
+};
+
+/// A table of rows on its way: in forward from [N, row] to [M, row], in reverse the other way
+/// round. Any element type, rows contiguous.
+struct RowJourney {
+  ConstTensorView from;
+  TensorView to;
 };
 
 /// The plan of one exchange and of its reverse. Rows are sent ordered by cell; they arrive ordered
 /// by (cell, source rank, order of sending), so the rows of a cell lie together. Room for the
-/// largest plan is taken at construction: planning and moving allocate nothing.
+/// largest plan of three tables is taken at construction: planning and moving them allocate
+/// nothing.
 class RowExchange {
  public:
   /// @param cells_per_rank cells [p * cells_per_rank, (p + 1) * cells_per_rank) live on rank p.
@@ -69,29 +80,25 @@ class RowExchange {
 
   [[nodiscard]] CellRange all_cells() const { return {.begin = 0, .end = cells_per_rank_}; }
 
-  /// sent [N, row] -> received [M, row]; any element type, rows contiguous. An exchange may go in
-  /// chunks of whole cells: together they move the same rows to the same places as one call. Of a
-  /// wave `received` has the rows of that wave alone.
-  void forward(ConstTensorView sent, TensorView received, CellRange cells, Stream& stream);
-  /// received [M, row] -> sent [N, row]: every row back to its place; a wave writes no others.
-  void reverse(ConstTensorView received, TensorView sent, CellRange cells, Stream& stream);
-  /// The same for all cells at once.
+  /// Rows to their cells. Tables of one call travel together: over MPI as one message to each peer.
+  /// An exchange may go in chunks of whole cells: together they move the same rows to the same
+  /// places as one call. Of a wave the receiving side has the rows of that wave alone.
+  void forward(std::span<const RowJourney> tables, CellRange cells, Stream& stream);
+  /// Every row back to its place; a wave writes no others.
+  void reverse(std::span<const RowJourney> tables, CellRange cells, Stream& stream);
+  /// The same for one table and all cells at once.
   void forward(ConstTensorView sent, TensorView received, Stream& stream) {
-    forward(sent, received, all_cells(), stream);
+    forward(std::array{RowJourney{sent, received}}, all_cells(), stream);
   }
   void reverse(ConstTensorView received, TensorView sent, Stream& stream) {
-    reverse(received, sent, all_cells(), stream);
+    reverse(std::array{RowJourney{received, sent}}, all_cells(), stream);
   }
 
  private:
-  /// One side of a move: a tensor of rows and where its blocks lie.
-  template <class Tensor>
-  struct Side {
-    Tensor rows;
-    std::span<const ExchangePlan::Block> blocks;
-  };
+  using Blocks = std::span<const ExchangePlan::Block>;
 
-  void move(const Side<ConstTensorView>& source, const Side<TensorView>& target, CellRange cells,
+  /// @param source, target  where the blocks of a table lie on either side
+  void move(std::span<const RowJourney> tables, Blocks source, Blocks target, CellRange cells,
             Stream& stream);
 
   Communicator* communicator_;

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+
 #include "parallel/row_exchange.h"
 #include "runtime/base/philox.h"
 #include "tests/unit/parallel/contract/communicator_contract.h"
@@ -13,6 +15,7 @@ namespace {
 using parallel::Communicator;
 using parallel::CountGather;
 using parallel::RowExchange;
+using parallel::RowJourney;
 using testing::ElementsAre;
 using testing::ElementsAreArray;
 
@@ -102,6 +105,49 @@ void rows_arrive_by_cell_source_and_order(Communicator& communicator, OnDevice& 
     SCOPED_TRACE(seed);
     expect_there_and_back(draw_traffic(communicator.size(), seed),
                           /*width=*/1 + static_cast<int>(seed % 3), communicator, device);
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+/// A table of rows of so many numbers on both sides, and where they come back to.
+struct TableHere {
+  Ints sent_rows;
+  TensorView sent;
+  TensorView received;
+  TensorView back;
+
+  TableHere(const Traffic& traffic, const RowExchange& exchange, int width, int me,
+            OnDevice& device)
+      : sent_rows(rows_sent_by(me, traffic, width)),
+        sent(device.scratch.push(DType::i32, {exchange.rows_sent(), width})),
+        received(device.scratch.push(DType::i32, {exchange.rows_received(), width})),
+        back(device.scratch.push(DType::i32, {exchange.rows_sent(), width})) {
+    upload(std::span<const std::int32_t>(sent_rows), sent.as<std::int32_t>(), device.stream);
+  }
+};
+
+void tables_of_one_call_do_not_mix(Communicator& communicator, OnDevice& device) {
+  const int me = communicator.rank().value;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    const Traffic traffic = draw_traffic(communicator.size(), seed);
+    const ArenaScope scope(device.scratch);
+    RowExchange exchange(communicator, traffic.cells_per_rank);
+    exchange.plan(traffic.count_PC);
+    const TableHere rows(traffic, exchange, /*width=*/3, me, device);
+    const TableHere gates(traffic, exchange, /*width=*/1, me, device);
+
+    exchange.forward(
+        std::array<RowJourney, 2>{{{rows.sent, rows.received}, {gates.sent, gates.received}}},
+        exchange.all_cells(), device.stream);
+    exchange.reverse(
+        std::array<RowJourney, 2>{{{rows.received, rows.back}, {gates.received, gates.back}}},
+        exchange.all_cells(), device.stream);
+
+    EXPECT_EQ(device.download<std::int32_t>(rows.received), rows_received_by(me, traffic, 3));
+    EXPECT_EQ(device.download<std::int32_t>(gates.received), rows_received_by(me, traffic, 1));
+    EXPECT_EQ(device.download<std::int32_t>(rows.back), rows.sent_rows);
+    EXPECT_EQ(device.download<std::int32_t>(gates.back), gates.sent_rows);
     if (testing::Test::HasFailure()) return;
   }
 }
@@ -210,8 +256,8 @@ void rows_travel_on_a_stream_of_their_own(Communicator& communicator, OnDevice& 
 
   device.stream.record(packed);
   device.exchange.wait_for(packed);
-  exchange.forward(rows, rows_here, device.exchange);
-  exchange.forward(gates, gates_here, device.exchange);
+  exchange.forward(std::array<RowJourney, 2>{{{rows, rows_here}, {gates, gates_here}}},
+                   exchange.all_cells(), device.exchange);
   device.exchange.record(arrived);
   device.stream.wait_for(arrived);
 
@@ -247,6 +293,7 @@ void row_exchange_refuses_what_does_not_fit_its_plan(Communicator& communicator,
 std::vector<ContractCase> row_exchange_cases() {
   return {
       {"RowsArriveByCellSourceAndOrder", rows_arrive_by_cell_source_and_order},
+      {"TablesOfOneCallDoNotMix", tables_of_one_call_do_not_mix},
       {"WavesBringEveryRowThereAndBack", waves_bring_every_row_there_and_back},
       {"ThePlanCountsRows", the_plan_counts_rows},
       {"APlanReplacesTheOneBefore", a_plan_replaces_the_one_before},
