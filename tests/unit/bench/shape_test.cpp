@@ -39,7 +39,6 @@ TEST(Shape, TheDemoIsTheDemo) {
   EXPECT_EQ(shape.model.experts.inner, demo.model.experts.inner);
   EXPECT_EQ(shape.model.router.balance, demo.model.router.balance);
   EXPECT_EQ(shape.total_budget(), demo.total_budget());
-  EXPECT_EQ(shape.optimizer.learning_rate, demo.optimizer.learning_rate);
   EXPECT_EQ(shape.training.steps, demo.training.steps);
   EXPECT_EQ(shape.training.lanes, demo.training.lanes);
   EXPECT_EQ(shape.training.lane_sequences, demo.training.lane_sequences);
