@@ -44,6 +44,16 @@ TEST(Shape, TheDemoIsTheDemo) {
   EXPECT_EQ(shape.training.lane_sequences, demo.training.lane_sequences);
 }
 
+TEST(Shape, LearnsAsSlowlyAsTheTorchPeer) {
+  // bench/peer/parameters.py: on tokens that are noise, faster routers collapse.
+  for (const char* name : {"demo", "eight", "sixty_four"}) {
+    const launcher::RunConfig shape = load_shape({.shape = name}, 1);
+
+    EXPECT_EQ(shape.optimizer.learning_rate, 3e-4) << name;
+    EXPECT_EQ(shape.optimizer.warmup_steps, 100) << name;
+  }
+}
+
 TEST(Shape, TopkRunsAsManyExpertsAsTheBudgetHas) {
   const auto topk = [](const char* shape) {
     return load_shape({.shape = shape, .routing = "topk"}, 1);
