@@ -17,7 +17,9 @@ target_include_directories(softmoe_compiler INTERFACE ${CMAKE_SOURCE_DIR})
 set(softmoe_cxx_options
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
   -Wno-missing-field-initializers  # designated initializers lean on the defaults of a struct
+  -Wno-psabi  # vectors wider than the processor's pass between functions of one build alone
   -Werror
+  -Wno-error=maybe-uninitialized  # depends on the optimiser, and by that on the processor
   -march=${SOFTMOE_CPU_ARCH}
   # No errno and no traps from <cmath>: loops over sqrt and fma become vectors. The order of
   # floating-point sums stays as written.

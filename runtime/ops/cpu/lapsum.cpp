@@ -5,8 +5,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace {
 
 Lanes signed_f(Lanes u) {

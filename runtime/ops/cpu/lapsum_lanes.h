@@ -8,9 +8,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 /// k of a row as a whole number and a rest in [-1/2, 1/2], so that k - m and C - k keep their
 /// digits.
 struct LaneMass {
@@ -104,7 +101,5 @@ struct LaneSolution {
   result.delta = delta;
   return result;
 }
-
-#pragma GCC diagnostic pop
 
 }  // namespace softmoe::ops::cpu

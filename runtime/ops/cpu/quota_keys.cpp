@@ -8,8 +8,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace {
 
 /// Vectors of keys that a worker counts at a time.

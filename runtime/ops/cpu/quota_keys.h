@@ -9,9 +9,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 /// Numbers as unsigned integers of the same order.
 using LaneKeys = std::uint32_t __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
 
@@ -36,8 +33,6 @@ inline constexpr std::uint32_t kNoCandidate = 0;
   for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
   return sum;
 }
-
-#pragma GCC diagnostic pop
 
 /// The key of the last pair that is chosen.
 struct Threshold {

@@ -22,10 +22,6 @@ using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
 /// Integers of a lane; comparisons of Lanes give 0 or -1.
 using LaneInts = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
 
-// Everything is inlined, so the calling convention of wide vectors (-Wpsabi) never matters.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 [[gnu::always_inline]] inline Lanes all_lanes(float value) {
   return Lanes{} + value;
 }
@@ -277,7 +273,5 @@ void for_each_row_block(Workers& workers, std::int64_t rows, std::int64_t column
     numbers[(block.first + lane) * stride] = value[lane];
   }
 }
-
-#pragma GCC diagnostic pop
 
 }  // namespace softmoe::ops::cpu

@@ -9,8 +9,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace {
 
 using Masses = std::array<double, kNumRouteMasses>;

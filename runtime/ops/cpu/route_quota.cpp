@@ -8,8 +8,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace {
 
 /// Up to so many candidates of a row are known in order, and its keys need not all be searched.

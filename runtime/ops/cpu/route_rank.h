@@ -6,9 +6,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 /// Adds up in every lane how many of its scores hold `condition(score)`.
 template <class Condition>
 [[gnu::always_inline]] inline LaneInts count_scores(const Lanes* scores_C, std::int64_t columns,
@@ -109,7 +106,5 @@ template <int kBest>
   }
   return value;
 }
-
-#pragma GCC diagnostic pop
 
 }  // namespace softmoe::ops::cpu

@@ -6,8 +6,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace {
 
 void normalise_block(const RouteNormaliseArguments& arguments, const RowBlock& block, Lanes* x_C) {

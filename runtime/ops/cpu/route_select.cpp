@@ -6,8 +6,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace {
 
 LaneInts clamp_count(LaneInts count, std::int32_t low, std::int32_t high) {

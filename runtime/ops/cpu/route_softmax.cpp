@@ -4,8 +4,6 @@
 
 namespace softmoe::ops::cpu {
 
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace {
 
 using PenaltySums = std::array<double, kNumPenaltySums>;

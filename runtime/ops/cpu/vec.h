@@ -81,7 +81,7 @@ inline void for_vectors(std::int64_t n, const Body& body) {
 }
 
 [[nodiscard]] inline Vec sqrt(Vec x) {
-  Vec root;
+  Vec root{};
   for (int lane = 0; lane < kLanes; ++lane) root[lane] = std::sqrt(x[lane]);
   return root;
 }
