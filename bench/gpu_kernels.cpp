@@ -20,6 +20,7 @@ namespace softmoe::bench {
 namespace {
 
 constexpr int kRuns = 20;
+constexpr int kCallsOfRun = 10;
 constexpr int kWarmUps = 3;
 
 struct Measured {
@@ -28,15 +29,16 @@ struct Measured {
   double best_seconds = 0;
 };
 
+/// Calls are enqueued behind one another, as a step does, and waited for once: what a launch costs
+/// the host hides behind the call before, unless the call is shorter than its launch.
 double seconds_of(const KernelCall& call, Stream& stream) {
   const auto begin = std::chrono::steady_clock::now();
-  call.enqueue();
+  for (int i = 0; i < kCallsOfRun; ++i) call.enqueue();
   stream.synchronize();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const std::chrono::duration<double> all = std::chrono::steady_clock::now() - begin;
+  return all.count() / kCallsOfRun;
 }
 
-/// Each run is waited for, so a time holds one launch and one wait: some ten microseconds that
-/// kernels of a real step, enqueued behind one another, do not pay.
 Measured measure(const KernelCall& call, const KernelCost& cost, Stream& stream) {
   for (int run = 0; run < kWarmUps; ++run) call.enqueue();
   stream.synchronize();
@@ -98,7 +100,7 @@ int main(int argc, char** argv) {
   app.add_option("--hidden", size.hidden, "H");
   app.add_option("--inner", size.inner, "F");
   app.add_option("--experts", size.experts, "E");
-  app.add_option("--rows", size.rows, "rows wanted; the router decides how many there are");
+  app.add_option("--rows", size.rows, "rows of experts, a multiple of T");
   app.add_option("--element-bytes", size.element, "2 for bf16, 4 for f32")
       ->check(CLI::IsMember({2, 4}));
   app.add_option("--json", json, "also write the numbers there");

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/base/philox.h"
-#include "runtime/device/host_copy.h"
+#include "bench/made_up_numbers.h"
 #include "runtime/ops/elementwise.h"
 #include "runtime/ops/route_compress.h"
 #include "runtime/ops/route_scores.h"
@@ -15,17 +14,6 @@ namespace {
 
 // The router computes in f32 whatever rows are stored in.
 constexpr DType kScore = DType::f32;
-
-template <class T>
-void upload_numbers(View<T> target, std::uint64_t seed, Stream& stream) {
-  std::vector<T> values(static_cast<std::size_t>(target.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto words = philox({.seed = seed}, i);
-    values[i] = static_cast<T>(static_cast<float>(normal_from(words[0], words[1])[0]));
-  }
-  upload(std::span<const T>(values), target, stream);
-  stream.synchronize();
-}
 
 }  // namespace
 
@@ -44,7 +32,7 @@ KernelLayer::KernelLayer(const LayerSize& size, Workspace& work)
 
 TensorView KernelLayer::numbers(DType dtype, Shape shape, std::uint64_t seed) {
   const TensorView tensor = room(dtype, shape);
-  visit_float(dtype, [&]<class T>() { upload_numbers(tensor.as<T>(), seed, work_.compute); });
+  visit_float(dtype, [&]<class T>() { make_up(tensor.as<T>(), seed, 1.0, work_.compute); });
   return tensor;
 }
 
@@ -57,9 +45,7 @@ TensorView KernelLayer::zeros(DType dtype, Shape shape) {
 KernelLayer::Router KernelLayer::make_router() {
   const std::int64_t t = size_.tokens;
   const std::int64_t e = size_.experts;
-  const double k = static_cast<double>(size_.rows) / static_cast<double>(t);
-  const auto cap =
-      static_cast<int>(std::min<std::int64_t>(e, static_cast<std::int64_t>(2 * k) + 1));
+  const std::int64_t k = size_.rows / t;
   Router router{.logits_TE = numbers(kScore, {t, e}, 1),
                 .gain_1 = numbers(kScore, {1}, 2),
                 .d_gain_1 = zeros(kScore, {1}),
@@ -74,19 +60,19 @@ KernelLayer::Router KernelLayer::make_router() {
                 .d_k = zeros(DType::f64, {1}).as<double>(),
                 .penalty_sums = zeros(DType::f64, {ops::kNumPenaltySums}).as<double>()};
   router.lapsum = {.scores_RC = router.scores_TE,
-                   .k = k,
+                   .k = static_cast<double>(k),
                    .alpha = 0.5,
                    .signed_f_RC = room(kScore, {t, e}),
                    .anchor_R2 = room(kScore, {t, 2})};
   router.choice = {.scores_RC = router.scores_TE,
                    .anchor_R2 = router.lapsum.anchor_R2,
                    .alpha = router.lapsum.alpha,
-                   .at_least = 1,
-                   .at_most = cap};
+                   .at_least = static_cast<int>(k),
+                   .at_most = static_cast<int>(k)};
   router.gates = {.sparse = {.row_begin_R1 = work_.saved.push<std::int32_t>(t + 1),
-                             .column_N = work_.saved.push<std::int32_t>(t * cap)},
+                             .column_N = work_.saved.push<std::int32_t>(t * k)},
                   .signed_f_RC = router.lapsum.signed_f_RC,
-                  .gate_N = zeros(kScore, {t * cap})};
+                  .gate_N = zeros(kScore, {t * k})};
   router.penalty = {.scores_RC = router.scores_TE, .weight_C = numbers(kScore, {e}, 3).as<float>()};
   router.measures = {.count_C = zeros(DType::i64, {e}).as<std::int64_t>(),
                      .tallies = zeros(DType::i64, {ops::kNumRouteTallies}).as<std::int64_t>(),

@@ -22,14 +22,14 @@ struct KernelCall {
   std::function<void()> enqueue;
 };
 
-/// Everything a layer of `size` works on, on one device, with calls for its operations. The router
-/// chooses about size.rows rows; how many, is in rows().
+/// Everything a layer of `size` works on, on one device, with calls for its operations. Every token
+/// runs size.rows / size.tokens experts, its best.
 class KernelLayer {
  public:
   /// @param work  its arenas hold all tensors as long as this object lives
   KernelLayer(const LayerSize& size, Workspace& work);
 
-  /// N, as the router chose.
+  /// N: the rows that the router chose.
   [[nodiscard]] std::int64_t rows() const { return rows_; }
   /// In the order of kernel_costs().
   [[nodiscard]] const std::vector<KernelCall>& calls() const { return calls_; }

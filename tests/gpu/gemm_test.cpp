@@ -1,5 +1,6 @@
 #include "runtime/ops/gemm.h"
 
+#include "runtime/ops/cuda/blas.h"
 #include "tests/gpu/on_both.h"
 
 namespace softmoe::ops {
@@ -212,6 +213,49 @@ TEST(GroupedGemmOnGpu, SumsWeightGradientsExactlyAndClearsThoseOfEmptyGroups) {
                          test::kExactValue);
       });
     }
+  }
+}
+
+/// rows [N, k] by weights [groups, n, k]^T, groups of so much work by calls of their own.
+template <class T>
+std::vector<T> grouped_with_own_calls(OnDevice& device, const GroupedCase& c, std::int64_t flops) {
+  const std::int64_t element = sizeof(T);
+  const Guarded<T> rows(device, small_integers<T>(c.rows() * c.k, 1), {c.rows(), c.k});
+  const Guarded<T> weights(device, small_integers<T>(c.groups() * c.n * c.k, 2),
+                           {c.groups(), c.n, c.k});
+  const Guarded<T> out(device, garbage<T>(c.rows() * c.n), {c.rows(), c.n});
+  cuda::multiply_groups({.each = {.transpose_b = Transpose::yes,
+                                  .n = c.n,
+                                  .k = c.k,
+                                  .row_a = c.k,
+                                  .row_b = c.k,
+                                  .row_c = c.n,
+                                  .dtype = rows.tensor().dtype()},
+                         .rows = &cuda::Product::m,
+                         .a = {rows.tensor().data(), c.k * element, 0},
+                         .b = {weights.tensor().data(), 0, c.n * c.k * element},
+                         .c = {out.tensor().data(), c.n * element, 0},
+                         .row_begin = c.row_begin,
+                         .own_call_flops = flops},
+                        device.scratch, device.stream);
+  return out.download();
+}
+
+TEST(GroupedGemmOnGpu, GivesLargeGroupsCallsOfTheirOwnAndTheSameNumbers) {
+  OnBoth both;
+  const GroupedCase c{begins_of({3, 0, 40, 1, 17, 41, 16}), 8, 16};
+  constexpr std::int64_t kFlopsOfRow = 2 * 8 * 16;
+  for (const std::int64_t rows : {1, 17, 41, 42}) {
+    SCOPED_TRACE(testing::Message() << "own calls from " << rows << " rows on");
+    for_each_storage([&]<class T>() {
+      both.expect_near(
+          [&](OnDevice& device) {
+            return device.device.backend() == Backend::cuda
+                       ? grouped_with_own_calls<T>(device, c, rows * kFlopsOfRow)
+                       : grouped<T>(device, c);
+          },
+          test::kExactValue);
+    });
   }
 }
 

@@ -7,6 +7,64 @@
 
 namespace softmoe::cuda {
 
+/// A stream of its own beside another one.
+class StreamBlas::Branch {
+ public:
+  Branch() {
+    try {
+      constexpr int kPriority = 0;
+      check_cuda(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, kPriority),
+                 "cudaStreamCreateWithPriority");
+      for (cudaEvent_t* const event : {&forked_, &done_}) {
+        check_cuda(cudaEventCreateWithFlags(event, cudaEventDisableTiming),
+                   "cudaEventCreateWithFlags");
+      }
+      blas_ = std::make_unique<StreamBlas>(stream_);
+    } catch (...) {
+      release();
+      throw;
+    }
+  }
+  ~Branch() {
+    blas_.reset();
+    release();
+  }
+  Branch(const Branch&) = delete;
+  Branch& operator=(const Branch&) = delete;
+
+  StreamBlas& fork_from(cudaStream_t stream) {
+    pass(stream, forked_, stream_);
+    return *blas_;
+  }
+  void join_to(cudaStream_t stream) { pass(stream_, done_, stream); }
+
+ private:
+  /// `later` goes on when `earlier` has come where it stands now.
+  static void pass(cudaStream_t earlier, cudaEvent_t event, cudaStream_t later) {
+    check_cuda(cudaEventRecord(event, earlier), "cudaEventRecord");
+    check_cuda(cudaStreamWaitEvent(later, event, 0), "cudaStreamWaitEvent");
+  }
+  void release() noexcept {
+    for (cudaEvent_t const event : {forked_, done_})
+      if (event != nullptr) (void)cudaEventDestroy(event);
+    if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
+  }
+
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t forked_ = nullptr;
+  cudaEvent_t done_ = nullptr;
+  std::unique_ptr<StreamBlas> blas_;
+};
+
+StreamBlas& StreamBlas::fork() {
+  if (branch_ == nullptr) branch_ = std::make_unique<Branch>();
+  return branch_->fork_from(stream_);
+}
+
+void StreamBlas::join() {
+  branch_->join_to(stream_);
+}
+
 StreamBlas::StreamBlas(cudaStream_t stream) : stream_(stream) {
   try {
     check_cublas(cublasCreate(&handle_), "cublasCreate");

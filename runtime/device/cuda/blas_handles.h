@@ -35,13 +35,21 @@ class StreamBlas {
   /// Room for the next grouped call.
   [[nodiscard]] GroupArrays& group_arrays() { return group_arrays_; }
 
+  /// Another stream, for products that do not fill the GPU alone: what is enqueued there begins
+  /// where this stream stands now. join() must follow. Allocates only the first time.
+  [[nodiscard]] StreamBlas& fork();
+  /// This stream goes on when the other one is done.
+  void join();
+
  private:
+  class Branch;
   void release() noexcept;
 
   cudaStream_t stream_;
   cublasHandle_t handle_ = nullptr;
   void* workspace_ = nullptr;
   GroupArrays group_arrays_;
+  std::unique_ptr<Branch> branch_;
 };
 
 /// One StreamBlas for each stream of a device, made when it is first asked for. Used by the host

@@ -38,7 +38,7 @@ struct ProductMatrices {
 /// @throws DeviceError naming the type if there is no such product, or what cuBLAS says.
 void multiply(const Product& product, const ProductMatrices& matrices, Stream& stream);
 
-/// One product for each group that has rows, all in one call if cuBLAS can.
+/// One product for each group that has rows: small ones in one call of cuBLAS, others in their own.
 struct GroupedProduct {
   Product each;                 ///< the extent `rows` is filled in
   std::int64_t Product::*rows;  ///< the extent that is a group's number of rows
@@ -46,6 +46,10 @@ struct GroupedProduct {
   GroupOperand b;
   GroupOperand c;                           ///< written
   std::span<const std::int64_t> row_begin;  ///< host, [groups + 1]; read before return
+  /// From so much work on a group has a call of its own. cuBLAS 13.1 multiplies groups together by
+  /// a kernel made for Ampere, at 270 Tflop/s on an H200 where calls of 6 Gflop reach 510; but a
+  /// call keeps the host for 7.5 us (bench/gpu_kernels).
+  std::int64_t own_call_flops = 3'000'000'000;
 };
 
 /// @param scratch  released before return

@@ -42,19 +42,20 @@ void launch_chunk(GroupChunk& chunk, Stream& stream) {
 
 }  // namespace
 
-void fill_group_pointers(std::span<const std::int64_t> row_begin,
+void fill_group_pointers(std::span<const std::int64_t> row_begin, RowLimits limits,
                          std::span<const GroupOperand, 3> operands, View<void*> pointers,
                          Stream& stream) {
   GroupChunk chunk{};
   chunk.pointers = pointers.data();
   chunk.stride = pointers.size() / 3;
   std::copy(operands.begin(), operands.end(), chunk.operands);
-  for_each_filled(row_begin, [&](std::int64_t group, std::int64_t begin, std::int64_t /*end*/) {
-    chunk.row_begin[chunk.size] = begin;
-    chunk.slice[chunk.size] = group;
-    ++chunk.size;
-    if (chunk.size == kGroupsPerLaunch) launch_chunk(chunk, stream);
-  });
+  for_each_group(row_begin, limits,
+                 [&](std::int64_t group, std::int64_t begin, std::int64_t /*end*/) {
+                   chunk.row_begin[chunk.size] = begin;
+                   chunk.slice[chunk.size] = group;
+                   ++chunk.size;
+                   if (chunk.size == kGroupsPerLaunch) launch_chunk(chunk, stream);
+                 });
   launch_chunk(chunk, stream);
 }
 

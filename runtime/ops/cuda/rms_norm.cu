@@ -96,38 +96,43 @@ __global__ void __launch_bounds__(kMaxRowThreads) input_gradient_kernel(Backward
 constexpr int kGainThreads = 512;
 
 /// A block sums as many columns as 32 bytes hold, the least that memory hands out, over all rows.
-template <class T>
-constexpr int kGainColumns = static_cast<int>(32 / sizeof(T));
+constexpr int kGainUnits = 2;
+constexpr int kGainRowStep = kGainThreads / kGainUnits;
 
-// A thread sums one column of every kRowStep-th row; then pairs of threads are summed, pairs of
-// pairs, and so on.
-template <class T>
+// A thread sums a unit of columns over every kGainRowStep-th row; then pairs of threads are summed,
+// pairs of pairs, and so on.
+template <class T, Access kAccess>
 __global__ void __launch_bounds__(kGainThreads) gain_gradient_kernel(Backward<T> backward) {
-  constexpr int kRowStep = kGainThreads / kGainColumns<T>;
-  float* const sum_of_thread = shared_memory<float>();
+  float* const sum_of_thread = shared_memory<float>();  // [unit's columns][threads]
+  const std::int64_t hidden = backward.hidden;
   const int thread = static_cast<int>(threadIdx.x);
-  const std::int64_t column = std::int64_t{blockIdx.x} * kGainColumns<T> + thread % kGainColumns<T>;
-  const bool is_inside = column < backward.hidden;
+  const std::int64_t unit = std::int64_t{blockIdx.x} * kGainUnits + thread % kGainUnits;
+  const std::int64_t first_column = unit * kUnit<T>;
 
-  float sum = 0;
-  for (std::int64_t row = thread / kGainColumns<T>; is_inside && row < backward.rows;
-       row += kRowStep) {
-    const std::int64_t place = row * backward.hidden + column;
-    sum = fmaf(static_cast<float>(backward.d_y[place]) * static_cast<float>(backward.x[place]),
-               backward.scale[row], sum);
+  float sum[kUnit<T>] = {};
+  for (std::int64_t row = thread / kGainUnits; first_column < hidden && row < backward.rows;
+       row += kGainRowStep) {
+    const UnitValues<T> d_y = load_unit<kAccess>(backward.d_y + row * hidden, unit, hidden);
+    const UnitValues<T> x = load_unit<kAccess>(backward.x + row * hidden, unit, hidden);
+    const float scale = backward.scale[row];
+    for (int i = 0; i < kUnit<T>; ++i) sum[i] = fmaf(d_y.at[i] * x.at[i], scale, sum[i]);
   }
-  sum_of_thread[thread] = sum;
-  for (int half = kGainThreads / 2; half >= kGainColumns<T>; half /= 2) {
+  for (int i = 0; i < kUnit<T>; ++i) sum_of_thread[i * kGainThreads + thread] = sum[i];
+  for (int half = kGainThreads / 2; half >= kGainUnits; half /= 2) {
     __syncthreads();
-    if (thread < half) sum_of_thread[thread] += sum_of_thread[thread + half];
+    for (int i = 0; thread < half && i < kUnit<T>; ++i) {
+      float* const sums = sum_of_thread + i * kGainThreads;
+      sums[thread] += sums[thread + half];
+    }
   }
-  if (thread >= kGainColumns<T> || !is_inside) return;
-  // A beta of 0 overwrites: what was there may be NaN.
-  float total = sum_of_thread[thread];
-  if (backward.beta != 0) {
-    total = fmaf(backward.beta, static_cast<float>(backward.d_gain[column]), total);
+  if (thread >= kGainUnits) return;
+  for (int i = 0; i < kUnit<T> && first_column + i < hidden; ++i) {
+    // A beta of 0 overwrites: what was there may be NaN.
+    float total = sum_of_thread[i * kGainThreads + thread];
+    T& d_gain = backward.d_gain[first_column + i];
+    if (backward.beta != 0) total = fmaf(backward.beta, static_cast<float>(d_gain), total);
+    d_gain = static_cast<T>(total);
   }
-  backward.d_gain[column] = static_cast<T>(total);
 }
 
 }  // namespace
@@ -160,14 +165,16 @@ void rms_norm_backward(const RmsNormBackwardArguments& arguments, Stream& stream
                                .rows = arguments.x_TH.dim(0),
                                .hidden = arguments.x_TH.dim(1),
                                .beta = static_cast<float>(arguments.beta)};
-    launch(&gain_gradient_kernel<T>,
-           LaunchShape{.blocks = blocks_for(backward.hidden, kGainColumns<T>),
-                       .threads = kGainThreads,
-                       .shared_bytes = kGainThreads * static_cast<std::int64_t>(sizeof(float))},
-           stream, backward);
     const bool in_units =
         access_to(backward.hidden * size_of(dtype),
                   {backward.d_y, backward.x, backward.gain, backward.d_x}) == Access::units;
+    launch(in_units ? &gain_gradient_kernel<T, Access::units>
+                    : &gain_gradient_kernel<T, Access::elements>,
+           LaunchShape{
+               .blocks = blocks_for(units_of(backward.hidden, kUnit<T>), kGainUnits),
+               .threads = kGainThreads,
+               .shared_bytes = kGainThreads * kUnit<T> * static_cast<std::int64_t>(sizeof(float))},
+           stream, backward);
     launch(in_units ? &input_gradient_kernel<T, Access::units>
                     : &input_gradient_kernel<T, Access::elements>,
            block_per_row(backward.rows, units_of(backward.hidden, kUnit<T>)), stream, backward);

@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kRowThreads)
 }
 
 // A warp counts the 32 columns of one word over this many rows, each lane a column.
-constexpr int kRowsPerCount = 128;
+constexpr int kRowsPerCount = 32;
 
 __global__ void __launch_bounds__(kThreads) count_columns(Choices choices, std::int32_t* count_C) {
   const std::int64_t warp = thread_of_grid() / kWarp;

@@ -25,8 +25,8 @@ namespace {
 
 constexpr std::int64_t kMaxKeys = 4096;
 constexpr std::int64_t kMaxSharedBytes = std::int64_t{48} << 10;
-constexpr int kMaxWarps = 8;
-constexpr std::int64_t kMinTileRows = 256;
+constexpr int kMaxWarps = 4;
+constexpr std::int64_t kMinTileRows = 64;
 
 struct Sort {
   const std::int32_t* segment_begin;  ///< the last entry is the number of rows
