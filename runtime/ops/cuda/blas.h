@@ -46,7 +46,7 @@ struct GroupedProduct {
   GroupOperand b;
   GroupOperand c;                           ///< written
   std::span<const std::int64_t> row_begin;  ///< host, [groups + 1]; read before return
-  /// From so much work on a group has a call of its own. cuBLAS 13.1 multiplies groups together by
+  /// From so much work on a group has a call of its own. cuBLAS 13 multiplies groups together by
   /// a kernel made for Ampere, at 270 Tflop/s on an H200 where calls of 6 Gflop reach 510; but a
   /// call keeps the host for 7.5 us (bench/gpu_kernels).
   std::int64_t own_call_flops = 3'000'000'000;
