@@ -12,6 +12,7 @@
 
 #include "bench/kernel_costs.h"
 #include "bench/kernel_layer.h"
+#include "bench/rank_workspace.h"
 #include "runtime/device/device.h"
 #include "runtime/ops/adamw.h"
 #include "runtime/ops/attention.h"
@@ -24,21 +25,12 @@ namespace {
 
 /// A device of one thread and what a step works with.
 struct Machine {
-  CpuDevice device{{.backend = Backend::cpu, .num_threads = 1}};
-  Stream compute{device};
-  Stream other{device};
-  Arena saved{device, Bytes(std::int64_t{4} << 30)};
-  Arena scratch{device, Bytes(std::int64_t{1} << 30)};
-  Progress progress;
-  Workspace work{.saved = saved,
-                 .scratch = scratch,
-                 .compute = compute,
-                 .exchange = other,
-                 .reduce = other,
-                 .progress = progress};
+  RankWorkspace rank{{.backend = Backend::cpu, .num_threads = 1}};
+  Workspace& work = rank.work();
+  Stream& compute = work.compute;
 
   [[nodiscard]] TensorView zeros(DType dtype, Shape shape) {
-    const TensorView tensor = saved.push(dtype, shape);
+    const TensorView tensor = work.saved.push(dtype, shape);
     ops::fill_zero(tensor, compute);
     return tensor;
   }
@@ -96,13 +88,13 @@ class AttentionCase {
   }
 
   void run() {
-    ops::attention(forward_, machine_.scratch, machine_.compute);
+    ops::attention(forward_, machine_.work.scratch, machine_.compute);
     machine_.compute.synchronize();
   }
   void run_backward() {
     ops::attention_backward(
         {.forward = forward_, .d_o = forward_.o, .d_q = d_qkv_, .d_k = d_qkv_, .d_v = d_qkv_},
-        machine_.scratch, machine_.compute);
+        machine_.work.scratch, machine_.compute);
     machine_.compute.synchronize();
   }
 

@@ -13,6 +13,7 @@
 
 #include "bench/kernel_costs.h"
 #include "bench/kernel_layer.h"
+#include "bench/rank_workspace.h"
 #include "runtime/device/cuda_device.h"
 
 namespace softmoe::bench {
@@ -49,20 +50,8 @@ Measured measure(const KernelCall& call, const KernelCost& cost, Stream& stream)
 }
 
 nlohmann::json run(LayerSize size) {
-  const std::unique_ptr<Device> device = make_cuda_device(LocalRank(0));
-  Stream compute(*device);
-  Stream other(*device);
-  constexpr Bytes kArena{std::int64_t{8} << 30};
-  Arena saved(*device, kArena);
-  Arena scratch(*device, Bytes(std::int64_t{1} << 30));
-  Progress progress;
-  Workspace work{.saved = saved,
-                 .scratch = scratch,
-                 .compute = compute,
-                 .exchange = other,
-                 .reduce = other,
-                 .progress = progress};
-  const KernelLayer layer(size, work);
+  RankWorkspace gpu(make_cuda_device(LocalRank(0)), Bytes(std::int64_t{8} << 30));
+  const KernelLayer layer(size, gpu.work());
   size.rows = layer.rows();
   const std::vector<KernelCost> costs = kernel_costs(size);
   nlohmann::json kernels = nlohmann::json::array();
@@ -71,7 +60,7 @@ nlohmann::json run(LayerSize size) {
   fmt::print("{:<28} {:>10} {:>10} {:>9} {:>10}\n", "kernel", "median us", "best us", "GB/s",
              "GFLOP/s");
   for (std::size_t i = 0; i < costs.size(); ++i) {
-    const Measured m = measure(layer.calls()[i], costs[i], compute);
+    const Measured m = measure(layer.calls()[i], costs[i], gpu.work().compute);
     fmt::print("{:<28} {:>10.1f} {:>10.1f} {:>9.0f} {:>10.0f}\n", m.cost.kernel,
                m.median_seconds * 1e6, m.best_seconds * 1e6, m.cost.bytes / m.median_seconds / 1e9,
                m.cost.flops / m.median_seconds / 1e9);

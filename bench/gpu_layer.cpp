@@ -114,19 +114,7 @@ void print(const nlohmann::ordered_json& row) {
 /// @return whether all checked numbers are right
 bool run(const LayerSize& size, const std::vector<std::int64_t>& elements,
          const std::string& json) {
-  const std::unique_ptr<Device> device = make_cuda_device(LocalRank(0));
-  Stream compute(*device);
-  Stream exchange(*device);
-  Stream reduce(*device);
-  Arena saved(*device, Bytes(std::int64_t{12} << 30));
-  Arena scratch(*device, Bytes(std::int64_t{4} << 30));
-  Progress progress;
-  Workspace work{.saved = saved,
-                 .scratch = scratch,
-                 .compute = compute,
-                 .exchange = exchange,
-                 .reduce = reduce,
-                 .progress = progress};
+  RankWorkspace gpu(make_cuda_device(LocalRank(0)), Bytes(std::int64_t{12} << 30));
   fmt::print("{} tokens, hidden {}, inner {}, {} experts; milliseconds, TFLOP/s\n", size.tokens,
              size.hidden, size.inner, size.experts);
   fmt::print("{:<8} {:>5} {:>7} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7} {}\n", "routing", "bytes",
@@ -137,7 +125,7 @@ bool run(const LayerSize& size, const std::vector<std::int64_t>& elements,
     for (const auto kind : {router::RouterKind::top_k, router::RouterKind::softmoe}) {
       Case of{.size = size, .kind = kind};
       of.size.element = element;
-      rows.push_back(measure(of, work));
+      rows.push_back(measure(of, gpu.work()));
       print(rows.back());
       wrong += rows.back()["wrong_elements"].get<std::int64_t>();
     }

@@ -1,19 +1,26 @@
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "runtime/device/workspace.h"
 
 namespace softmoe::bench {
 
-/// A processor's device with what a rank works with on it, for ranks that are threads.
+/// A device with what a rank works with on it, for ranks that are threads.
 class RankWorkspace {
  public:
+  /// On a processor.
   explicit RankWorkspace(const CpuDevice::Options& options)
-      : device_(options),
-        compute_(device_),
-        exchange_(device_),
-        reduce_(device_),
-        saved_(device_, kArena),
-        scratch_(device_, kArena),
+      : RankWorkspace(std::make_unique<CpuDevice>(options), kAddressSpace) {}
+  /// @param arena  of `saved` and of `scratch` each
+  RankWorkspace(std::unique_ptr<Device> device, Bytes arena)
+      : device_(std::move(device)),
+        compute_(*device_),
+        exchange_(*device_),
+        reduce_(*device_),
+        saved_(*device_, arena),
+        scratch_(*device_, arena),
         work_{.saved = saved_,
               .scratch = scratch_,
               .compute = compute_,
@@ -24,10 +31,10 @@ class RankWorkspace {
   [[nodiscard]] Workspace& work() { return work_; }
 
  private:
-  /// Address space; only what is used costs memory.
-  static constexpr Bytes kArena{std::int64_t{16} << 30};
+  /// Only what is used costs memory.
+  static constexpr Bytes kAddressSpace{std::int64_t{16} << 30};
 
-  CpuDevice device_;
+  std::unique_ptr<Device> device_;
   Stream compute_;
   Stream exchange_;
   Stream reduce_;
