@@ -8,10 +8,11 @@ namespace softmoe {
 
 namespace {
 
-/// Looks at a condition some tens of microseconds long; whoever has work gets the core meanwhile.
+/// Looks at a condition for some hundred microseconds, longer than what a step does on one thread
+/// between two operations; whoever has work gets the core meanwhile.
 template <class Condition>
 void look_out_for(const Condition& condition) {
-  constexpr int kLooks = 64;
+  constexpr int kLooks = 512;
   for (int look = 0; look < kLooks && !condition(); ++look) std::this_thread::yield();
 }
 
@@ -25,52 +26,52 @@ Workers::Workers(int num_threads) : shares_(static_cast<std::size_t>(std::max(1,
 }
 
 Workers::~Workers() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_.store(true);
-  }
-  start_.notify_all();
+  stopping_.store(true);
+  wake(start_);
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Workers::run(std::int64_t count, int num_shares, Call call, void* context) {
-  {
-    const std::lock_guard lock(mutex_);
-    call_ = call;
-    context_ = context;
-    num_shares_ = num_shares;
-    for (int i = 0; i < num_shares; ++i) {
-      Share& share = shares_[static_cast<std::size_t>(i)];
-      share.next.store(count * i / num_shares, std::memory_order_relaxed);
-      share.end = count * (i + 1) / num_shares;
-    }
-    busy_.store(static_cast<int>(threads_.size()));
-    failure_ = nullptr;
-    round_.fetch_add(1);
-  }
-  start_.notify_all();
-  drain(0);
-  const auto is_done = [this] { return busy_.load() == 0; };
-  look_out_for(is_done);
+template <class Condition>
+void Workers::wait_for(std::condition_variable& woken, const Condition& condition) {
+  look_out_for(condition);
+  if (condition()) return;
   std::unique_lock lock(mutex_);
-  done_.wait(lock, is_done);
+  woken.wait(lock, condition);
+}
+
+void Workers::wake(std::condition_variable& sleeper) {
+  // Whoever found the condition false under the lock sleeps by now.
+  { const std::lock_guard lock(mutex_); }
+  sleeper.notify_all();
+}
+
+void Workers::run(std::int64_t count, int num_shares, Call call, void* context) {
+  // No worker reads these before round_ has moved on, nor after busy_ is 0.
+  call_ = call;
+  context_ = context;
+  num_shares_ = num_shares;
+  for (int i = 0; i < num_shares; ++i) {
+    Share& share = shares_[static_cast<std::size_t>(i)];
+    share.next.store(count * i / num_shares, std::memory_order_relaxed);
+    share.end = count * (i + 1) / num_shares;
+  }
+  failure_ = nullptr;
+  busy_.store(static_cast<int>(threads_.size()));
+  round_.fetch_add(1);
+  wake(start_);
+  drain(0);
+  wait_for(done_, [this] { return busy_.load() == 0; });
   if (failure_) std::rethrow_exception(failure_);
 }
 
 void Workers::work(int worker) {
   std::uint64_t seen_round = 0;
   for (;;) {
-    const auto has_work = [&] { return stopping_.load() || round_.load() != seen_round; };
-    look_out_for(has_work);
-    {
-      std::unique_lock lock(mutex_);
-      start_.wait(lock, has_work);
-      if (stopping_.load()) return;
-      seen_round = round_.load();
-    }
+    wait_for(start_, [&] { return stopping_.load() || round_.load() != seen_round; });
+    if (stopping_.load()) return;
+    seen_round = round_.load();
     drain(worker);
-    const std::lock_guard lock(mutex_);
-    if (busy_.fetch_sub(1) == 1) done_.notify_one();
+    if (busy_.fetch_sub(1) == 1) wake(done_);
   }
 }
 

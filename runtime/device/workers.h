@@ -14,8 +14,8 @@
 namespace softmoe {
 
 /// A fixed set of threads, the calling one included; with one thread nothing is ever started. A
-/// step hands out work thousands of times, so a thread without any looks out for it for some
-/// microseconds, giving way to others, before it sleeps. Not reentrant: a function run by for_each
+/// step hands out work thousands of times, so a thread without any looks out for it for a while,
+/// giving way to others, before it sleeps. Not reentrant: a function run by for_each
 /// must not call for_each of the same Workers.
 class Workers {
  public:
@@ -66,6 +66,11 @@ class Workers {
         const_cast<void*>(static_cast<const void*>(&function)));
   }
   void run(std::int64_t count, int num_shares, Call call, void* context);
+  /// Looks out for the condition, then sleeps until it holds.
+  template <class Condition>
+  void wait_for(std::condition_variable& woken, const Condition& condition);
+  /// To be called after the condition of a sleeper has come true.
+  void wake(std::condition_variable& sleeper);
   void work(int worker);
   void drain(int worker);
 

@@ -175,8 +175,9 @@ void multiply_long_sums(Workers& workers, const Product& product) {
       half == 0 ? multiply_terms(product, begin, width, 0, middle, c, n)
                 : multiply_terms(product, begin, width, middle, k, second_half.data(), width);
     });
-    for (std::int64_t i = 0; i < m * width; ++i) {
-      c[i / width * n + i % width] += second_half[static_cast<std::size_t>(i)];
+    for (std::int64_t row = 0; row < m; ++row) {
+      const float* const added = second_half.data() + row * width;
+      for (std::int64_t i = 0; i < width; ++i) c[row * n + i] += added[i];
     }
   }
 }

@@ -39,7 +39,7 @@ using LaneInts = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::in
   return std::bit_cast<Lanes>(std::bit_cast<LaneInts>(a) & 0x7fffffff);
 }
 [[gnu::always_inline]] inline Lanes lane_sqrt(Lanes a) {
-  Lanes root;
+  Lanes root{};
   for (int lane = 0; lane < kLanes; ++lane) root[lane] = std::sqrt(a[lane]);
   return root;
 }
