@@ -329,7 +329,12 @@ TEST_F(Slurm, MetricsAreReachedFromElsewhereAndTargetsGoWithTheJob) {
   }
   const std::string file = fmt::format("softmoe-job-{}-coordinator.json", id);
   EXPECT_THAT(files_in(targets), ElementsAre(file));
-  EXPECT_EQ(json::parse(read_file(targets / file)).size(), 5U) << "four ranks and the coordinator";
+  // The coordinator renews the file now and then.
+  const auto num_targets = [&] { return json::parse(read_file(targets / file)).size(); };
+  const auto deadline = std::chrono::steady_clock::now() + patience(30s);
+  while (num_targets() < 5 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(num_targets(), 5U) << "four ranks and the coordinator";
 
   // Neither has time to take it away: the batch script does.
   ASSERT_EQ(on_head({"pkill", "-9", "-f", "^[^ ]*softmoe coordinator "}).code, 0);
