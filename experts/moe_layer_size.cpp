@@ -109,8 +109,8 @@ void measure_route(const MoeLayerSize& layer, const LayerRows& rows, WorkspaceMe
                         scores, work.saved);
   [[maybe_unused]] const auto choice =
       router::push_choice(layer.tokens, layer.num_experts, work.scratch);
-  // Keys of all pairs, and once more of those that are ranked.
-  if (layer.has_quota) work.scratch.push(DType::f32, {layer.tokens, 2 * layer.num_experts});
+  // Keys of the candidates, at most of all pairs.
+  if (layer.has_quota) work.scratch.push(DType::f32, {layer.tokens, layer.num_experts});
 }
 
 }  // namespace

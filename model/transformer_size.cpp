@@ -5,6 +5,7 @@
 #include "model/norm.h"
 #include "runtime/ops/accumulate.h"
 #include "runtime/ops/cpu/attention_tile.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 
 namespace softmoe::model {
 
@@ -113,7 +114,7 @@ class LaneWalk {
     const MeasureScope scope(scratch_);
     const std::int64_t tile =
         ops::cpu::tile_elements({.queries = lane_.positions, .keys = lane_.positions});
-    scratch_.push(DType::f32, {count * tile * work_.threads});
+    const ops::cpu::WorkerRooms<float> tiles(scratch_, work_.threads, count * tile);
   }
 
   [[nodiscard]] bool is_moe(int layer) const { return layer >= config_.dense_layers; }

@@ -5,6 +5,7 @@
 
 #include "runtime/ops/cpu/attention_tile.h"
 #include "runtime/ops/cpu/vec.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 
 namespace softmoe::ops::cpu {
 
@@ -86,8 +87,8 @@ void attend_block(const AttentionArguments& arguments, const AttentionHead& head
 void attention(const AttentionArguments& arguments, Arena& scratch, Stream& stream) {
   const ArenaScope scope(scratch);
   const std::int64_t tile = tile_elements(arguments.shape);
-  const View<float> tiles = scratch.push<float>(tile * stream.workers().size());
-  stream.run([arguments, tiles, tile, workers = &stream.workers()] {
+  const WorkerRooms<float> tiles(scratch, stream.workers().size(), tile);
+  stream.run([arguments, tiles, workers = &stream.workers()] {
     const AttentionShape& shape = arguments.shape;
     const std::int64_t blocks = (shape.queries + kQueryBlock - 1) / kQueryBlock;
     const std::int64_t num_heads = shape.sequences * shape.heads;
@@ -96,7 +97,7 @@ void attention(const AttentionArguments& arguments, Arena& scratch, Stream& stre
       const std::int64_t block = blocks - 1 - index % blocks;
       const std::int64_t place = index / blocks;
       attend_block(arguments, AttentionHead(arguments, place / shape.heads, place % shape.heads),
-                   block * kQueryBlock, tiles.data() + worker * tile);
+                   block * kQueryBlock, tiles.of(worker));
     });
   });
 }

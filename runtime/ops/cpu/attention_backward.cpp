@@ -3,6 +3,7 @@
 #include "runtime/ops/attention.h"
 #include "runtime/ops/cpu/attention_tile.h"
 #include "runtime/ops/cpu/vec.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 
 namespace softmoe::ops::cpu {
 
@@ -128,12 +129,12 @@ void attention_backward(const AttentionBackwardArguments& arguments, Arena& scra
                         Stream& stream) {
   const ArenaScope scope(scratch);
   const std::int64_t two_tiles = 2 * tile_elements(arguments.forward.shape);
-  const View<float> tiles = scratch.push<float>(two_tiles * stream.workers().size());
-  stream.run([arguments, tiles, two_tiles, workers = &stream.workers()] {
+  const WorkerRooms<float> tiles(scratch, stream.workers().size(), two_tiles);
+  stream.run([arguments, tiles, workers = &stream.workers()] {
     const AttentionShape& shape = arguments.forward.shape;
     workers->for_each_near(shape.sequences * shape.kv_heads, [&](std::int64_t index, int worker) {
       backward_of_kv_head(arguments, index / shape.kv_heads, index % shape.kv_heads,
-                          tiles.data() + worker * two_tiles);
+                          tiles.of(worker));
     });
   });
 }

@@ -2,6 +2,7 @@
 
 #include "runtime/ops/cpu/lapsum_lanes.h"
 #include "runtime/ops/cpu/route_lanes.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 
 namespace softmoe::ops::cpu {
 
@@ -79,13 +80,12 @@ BlockSums lapsum_vjp_block(const LapsumVjpArguments& arguments, const RowBlock& 
   const float inverse_alpha = static_cast<float>(1 / arguments.forward.alpha);
   load_rows(arguments.forward.signed_f_RC.as<float>().data(), block, room.f_C);
   load_rows(arguments.d_p_RC.as<float>().data(), block, room.v_C);
-  Lanes weight{};
-  Lanes weighted_v{};
-  for (std::int64_t i = 0; i < block.columns; ++i) {
+  const Lanes weight = sum_columns(block.columns, [&](std::int64_t i) {
     room.f_C[i] = lane_abs(room.f_C[i]);
-    weight += room.f_C[i];
-    weighted_v += room.f_C[i] * room.v_C[i];
-  }
+    return room.f_C[i];
+  });
+  const Lanes weighted_v =
+      sum_columns(block.columns, [&](std::int64_t i) { return room.f_C[i] * room.v_C[i]; });
   Lanes mean_v = weighted_v / weight;
   Lanes d_alpha{};
   const LaneInts tiny = weight < kTinyWeight;
@@ -115,11 +115,11 @@ void lapsum(const LapsumArguments& arguments, Arena& scratch, Stream& stream) {
   const std::int64_t rows = arguments.scores_RC.dim(0);
   const std::int64_t columns = arguments.scores_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
-  stream.run([arguments, rows, columns, room, &workers] {
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), columns);
+  stream.run([arguments, rows, columns, rooms, &workers] {
     const LaneMass k(arguments.k, columns);
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      lapsum_block(arguments, k, block, room.data() + worker * columns);
+      lapsum_block(arguments, k, block, rooms.of(worker));
     });
   });
 }
@@ -133,11 +133,11 @@ void lapsum_vjp(const LapsumVjpArguments& arguments, Arena& scratch, Stream& str
   const std::int64_t rows = arguments.d_p_RC.dim(0);
   const std::int64_t columns = arguments.d_p_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(3 * workers.size() * columns);
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), 3 * columns);
   const View<BlockSums> sums = scratch.push<BlockSums>(num_row_blocks(rows));
-  stream.run([arguments, rows, columns, room, sums, &workers] {
+  stream.run([arguments, rows, columns, rooms, sums, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      Lanes* own = room.data() + 3 * worker * columns;
+      Lanes* own = rooms.of(worker);
       sums[block.index()] = lapsum_vjp_block(
           arguments, block, {.f_C = own, .v_C = own + columns, .u_C = own + 2 * columns});
     });

@@ -20,8 +20,14 @@ struct LaneMass {
     whole = static_cast<std::int32_t>(std::lround(clamped));
     rest = static_cast<float>(clamped - whole);
   }
-  /// The least whole number that is not below k.
-  [[nodiscard]] std::int32_t ceiling() const { return rest > 0 ? whole + 1 : whole; }
+  /// About how many scores of unit spread lie above b: k if alpha is small, and fewer the more mass
+  /// the scores below b have. A fit; it decides where the search begins, not where it ends.
+  [[nodiscard]] std::int32_t guess_above(std::int64_t columns, float inverse_alpha) const {
+    const double k = whole + static_cast<double>(rest);
+    const double alpha = 1 / static_cast<double>(inverse_alpha);
+    const double above = k * std::pow(k / static_cast<double>(columns), 1.2 * alpha * alpha);
+    return std::max(1, static_cast<std::int32_t>(std::lround(above)));
+  }
 };
 
 struct LaneSolution {
@@ -42,7 +48,7 @@ struct LaneSolution {
   LaneSolution result{};
   // A score is above if (score - anchor) / alpha + delta >= 0. Rounding must not hold a score back
   // that has to cross, so the neighbours of the last split decide first.
-  Lanes anchor = value_of_rank(scores_C, columns, all_lanes(k.ceiling()));
+  Lanes anchor = value_of_rank(scores_C, columns, all_lanes(k.guess_above(columns, inverse_alpha)));
   Lanes delta{};
   Lanes must_exceed = all_lanes(-kInfinity);
   Lanes must_include = all_lanes(kInfinity);

@@ -28,12 +28,6 @@ inline constexpr std::uint32_t kNoCandidate = 0;
   return std::bit_cast<float>((key & kSign) != 0 ? key ^ kSign : ~key);
 }
 
-[[nodiscard]] inline std::int64_t sum_of_lanes(LaneInts value) {
-  std::int64_t sum = 0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
-  return sum;
-}
-
 /// The key of the last pair that is chosen.
 struct Threshold {
   std::uint32_t key = 0xffffffffU;  ///< above all keys: nothing is chosen

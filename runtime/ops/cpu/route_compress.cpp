@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "runtime/ops/cpu/worker_rooms.h"
 #include "runtime/ops/route_select.h"
 
 namespace softmoe::ops::cpu {
@@ -44,7 +45,7 @@ void route_compress(View<const std::uint32_t> chosen_RW, const SparseRows& spars
                     View<std::int32_t> count_C, Arena& scratch, Stream& stream) {
   const ArenaScope scope(scratch);
   Workers& workers = stream.workers();
-  const View<std::int32_t> counts = scratch.push<std::int32_t>(workers.size() * count_C.size());
+  const WorkerRooms<std::int32_t> counts(scratch, workers.size(), count_C.size());
   stream.run([chosen_RW, sparse, count_C, counts, &workers] {
     const std::int64_t rows = sparse.row_begin_R1.size() - 1;
     const std::int64_t columns = count_C.size();
@@ -64,13 +65,16 @@ void route_compress(View<const std::uint32_t> chosen_RW, const SparseRows& spars
       sparse.row_begin_R1[row + 1] += sparse.row_begin_R1[row];
     }
     // Counts are integers: whichever worker took which rows, they sum to the same.
-    std::fill_n(counts.data(), counts.size(), 0);
+    for (int worker = 0; worker < workers.size(); ++worker) {
+      std::fill_n(counts.of(worker), columns, 0);
+    }
     workers.for_each_near(num_ranges(rows), [&](std::int64_t index, int worker) {
-      write_entries(chosen_RW, sparse, row_range(index, rows),
-                    counts.part(worker * columns, (worker + 1) * columns));
+      write_entries(chosen_RW, sparse, row_range(index, rows), {counts.of(worker), columns});
     });
     std::fill_n(count_C.data(), columns, 0);
-    for (std::int64_t i = 0; i < counts.size(); ++i) count_C[i % columns] += counts[i];
+    for (int worker = 0; worker < workers.size(); ++worker) {
+      for (std::int64_t i = 0; i < columns; ++i) count_C[i] += counts.of(worker)[i];
+    }
   });
 }
 

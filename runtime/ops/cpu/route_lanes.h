@@ -85,6 +85,12 @@ using LaneInts = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::in
   return __builtin_convertvector(n, Lanes) * 0.693147181F + t * series;
 }
 
+[[nodiscard]] inline std::int64_t sum_of_lanes(LaneInts value) {
+  std::int64_t sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
+  return sum;
+}
+
 /// Swaps bit `Stride` of the row index with that of the lane: four strides make a transpose.
 template <int Stride>
 [[gnu::always_inline]] inline void swap_halves(Lanes& a, Lanes& b) {
@@ -183,6 +189,13 @@ struct RowBlock {
   return {.first = first, .count = static_cast<int>(count), .columns = columns};
 }
 
+/// All bits of the lanes whose rows exist.
+[[nodiscard]] inline LaneInts existing_rows(const RowBlock& block) {
+  LaneInts exists;
+  for (int lane = 0; lane < kLanes; ++lane) exists[lane] = lane < block.count ? -1 : 0;
+  return exists;
+}
+
 /// Calls body(block, worker) for all blocks. A worker takes some thousand scores at a time, some
 /// microseconds of work; no result may depend on who took which.
 template <class Body>
@@ -199,13 +212,18 @@ void for_each_row_block(Workers& workers, std::int64_t rows, std::int64_t column
   });
 }
 
+/// Floats ahead of which rows are fetched: a page, which is where processors stop by themselves.
+inline constexpr std::int64_t kAhead = 1024;
+
 [[gnu::always_inline]] inline void load_tile(const float* matrix, const RowBlock& block,
                                              std::int64_t column, int width, Lanes* lanes) {
   std::array<Lanes, kLanes> tile;
 #pragma GCC unroll 16
   for (int lane = 0; lane < kLanes; ++lane) {
     const std::int64_t row = block.first + (lane < block.count ? lane : block.count - 1);
-    tile[static_cast<std::size_t>(lane)] = load_part(matrix + row * block.columns + column, width);
+    const float* const from = matrix + row * block.columns + column;
+    __builtin_prefetch(from + kAhead);
+    tile[static_cast<std::size_t>(lane)] = load_part(from, width);
   }
   transpose(tile);
 #pragma GCC unroll 16
@@ -225,8 +243,9 @@ void for_each_row_block(Workers& workers, std::int64_t rows, std::int64_t column
 #pragma GCC unroll 16
   for (int lane = 0; lane < kLanes; ++lane) {
     if (lane < block.count) {
-      store_part(tile[static_cast<std::size_t>(lane)],
-                 matrix + (block.first + lane) * block.columns + column, width);
+      float* const to = matrix + (block.first + lane) * block.columns + column;
+      __builtin_prefetch(to + kAhead, /*rw=*/1);
+      store_part(tile[static_cast<std::size_t>(lane)], to, width);
     }
   }
 }
@@ -255,6 +274,20 @@ void for_each_row_block(Workers& workers, std::int64_t rows, std::int64_t column
   } else if (whole < block.columns) {
     store_tile(lanes, block, whole, static_cast<int>(block.columns - whole), matrix);
   }
+}
+
+/// The sum of term(column) over the columns: four sums side by side, so that no addition waits for
+/// the one before.
+template <class Term>
+[[gnu::always_inline]] inline Lanes sum_columns(std::int64_t columns, const Term& term) {
+  std::array<Lanes, 4> sums{};
+  std::int64_t i = 0;
+  for (; i + 4 <= columns; i += 4) {
+#pragma GCC unroll 4
+    for (std::size_t j = 0; j < 4; ++j) sums[j] += term(i + static_cast<std::int64_t>(j));
+  }
+  for (; i < columns; ++i) sums[0] += term(i);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 /// A number per row, read with a stride; lanes beyond the block repeat the last row.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/ops/cpu/route_rank.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 #include "runtime/ops/lapsum_values.h"
 #include "runtime/ops/route_margin_bin.h"
 #include "runtime/ops/route_types.h"
@@ -30,11 +31,8 @@ struct Counter {
         margin_bins(tallies + kNumRouteTallies),
         size_bins(margin_bins + kRouteMarginBins) {}
 
-  /// Whole cache lines, so that workers do not wait for one another's.
   static std::int64_t size(std::int64_t columns) {
-    constexpr std::int64_t kLine = 64 / sizeof(std::int64_t);
-    const std::int64_t size = columns + kNumRouteTallies + kRouteMarginBins + kRouteSizeBins;
-    return (size + kLine - 1) / kLine * kLine;
+    return columns + kNumRouteTallies + kRouteMarginBins + kRouteSizeBins;
   }
   void add(RouteTally tally, std::int64_t count) const {
     tallies[static_cast<int>(tally)] += count;
@@ -156,23 +154,24 @@ void route_measure(const RouteMeasureArguments& arguments, const RouteMeasures& 
   const std::int64_t rows = arguments.gates.sparse.row_begin_R1.size() - 1;
   const std::int64_t columns = measures.count_C.size();
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), columns);
   const View<Masses> partial = scratch.push<Masses>(num_row_blocks(rows));
-  const View<std::int64_t> counts =
-      scratch.push<std::int64_t>(workers.size() * Counter::size(columns));
-  stream.run([arguments, measures, rows, columns, room, partial, counts, &workers] {
-    std::fill_n(counts.data(), counts.size(), 0);
+  const WorkerRooms<std::int64_t> counts(scratch, workers.size(), Counter::size(columns));
+  stream.run([arguments, measures, rows, columns, rooms, partial, counts, &workers] {
+    for (int worker = 0; worker < workers.size(); ++worker) {
+      std::fill_n(counts.of(worker), Counter::size(columns), 0);
+    }
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      const Counter counter(counts.data() + worker * Counter::size(columns), columns);
+      const Counter counter(counts.of(worker), columns);
       Masses masses{};
       if (is_present(arguments.choice.scores_RC)) {
-        measure_scores(arguments, block, room.data() + worker * columns, counter, masses);
+        measure_scores(arguments, block, rooms.of(worker), counter, masses);
       }
       measure_entries(arguments, block, counter, masses);
       partial[block.index()] = masses;
     });
     for (int worker = 0; worker < workers.size(); ++worker) {
-      const Counter counter(counts.data() + worker * Counter::size(columns), columns);
+      const Counter counter(counts.of(worker), columns);
       add_counts(counter.count_C, measures.count_C);
       add_counts(counter.tallies, measures.tallies);
       add_counts(counter.margin_bins, measures.margin_bins);

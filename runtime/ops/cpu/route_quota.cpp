@@ -2,35 +2,36 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "runtime/ops/cpu/quota_keys.h"
 #include "runtime/ops/cpu/route_rank.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 
 namespace softmoe::ops::cpu {
 
 namespace {
 
 /// Up to so many candidates of a row are known in order, and its keys need not all be searched.
-constexpr int kMostRanked = 16;
+constexpr std::int32_t kMostRanked = 16;
 
 struct QuotaScratch {
-  View<LaneKeys> keys_BC;    ///< of blocks of sixteen rows, column by column
-  View<LaneKeys> ranked_BS;  ///< keys of the candidates by their rank in the row; none if not few
+  WorkerRooms<Lanes> scores;     ///< [C] of the block that a worker looks at
+  WorkerRooms<LaneKeys> placed;  ///< [C] its candidates at their columns
+  View<LaneKeys> keys_BS;        ///< of blocks of sixteen rows: candidates, and none
+  std::int64_t keys_per_block;   ///< S: a row's candidates in order if they are few, else columns
   View<std::int64_t> count_of_part;         ///< of the parts that keys are counted in
   View<std::int64_t> room_of_block;         ///< of rows: pairs at the threshold that are chosen
   View<std::uint32_t> best_below_of_block;  ///< the best key below the threshold
+
+  [[nodiscard]] std::span<LaneKeys> keys_of(const RowBlock& block) const {
+    return {keys_BS.data() + block.index() * keys_per_block,
+            static_cast<std::size_t>(keys_per_block)};
+  }
 };
 
-/// Candidates of a row if they are few, else 0.
-std::int64_t num_ranked(const RouteChoice& choice) {
-  return choice.at_most <= kMostRanked ? choice.at_most - choice.at_least : 0;
-}
-
-/// All bits of the lanes whose rows exist.
-LaneInts existing_rows(const RowBlock& block) {
-  LaneInts exists;
-  for (int lane = 0; lane < kLanes; ++lane) exists[lane] = lane < block.count ? -1 : 0;
-  return exists;
+bool has_few_candidates(const RouteChoice& choice) {
+  return choice.at_most <= kMostRanked;
 }
 
 /// What makes a key of a row's score.
@@ -55,86 +56,76 @@ struct ScoreKeys {
 /// The best so many scores of each row: all above a value, and the first of those equal to it.
 struct Best {
   Lanes value;
-  LaneInts room;
+  LaneInts room{};
+  bool leaves_equal = false;  ///< whether a row has more scores of that value than room
 
-  Best(const Lanes* scores_C, std::int64_t columns, int count, Lanes value_of_last)
-      : value(value_of_last),
-        room(count -
-             count_scores(scores_C, columns, [this](Lanes score) { return score > value; })) {}
+  Best(const Lanes* scores_C, std::int64_t columns, LaneInts count)
+      : value(value_of_rank(scores_C, columns, count)) {
+    LaneInts above{};
+    LaneInts reaching{};
+    for (std::int64_t i = 0; i < columns; ++i) {
+      above -= scores_C[i] > value;
+      reaching -= scores_C[i] >= value;
+    }
+    room = count - above;
+    leaves_equal = any_lane(reaching > count);
+  }
 
+  /// To be called for the columns in their order, unless no equal scores are left.
+  template <bool kLeavesEqual>
   [[gnu::always_inline]] LaneInts take(Lanes score) {
+    if constexpr (!kLeavesEqual) return score >= value;
     const LaneInts takes_room = (score == value) & (room > 0);
     room += takes_room;
     return (score > value) | takes_room;
   }
 };
 
-/// Scores that decide what is kept and what is allowed in each row.
-struct LastScores {
-  Lanes kept;
-  Lanes allowed;
-};
-
-/// Finds them among the best kBest, and leaves the keys of the candidates between them.
-template <int kBest>
-[[gnu::noinline]] LastScores rank_candidates(const RouteChoice& choice, const ScoreKeys& keys,
-                                             const Lanes* scores_C, std::int64_t columns,
-                                             LaneKeys* ranked_S) {
-  const std::array<Lanes, kBest> best = best_scores<kBest>(scores_C, columns);
-  const auto of_rank = [&](int rank) {
-    return rank == 0 ? all_lanes(std::numeric_limits<float>::infinity())
-                     : best[static_cast<std::size_t>(rank - 1)];
-  };
-  for (int rank = choice.at_least + 1; rank <= choice.at_most; ++rank) {
-    ranked_S[rank - choice.at_least - 1] = keys.of(of_rank(rank));
-  }
-  return {.kept = of_rank(choice.at_least), .allowed = of_rank(choice.at_most)};
-}
-
-/// @param ranked_S  null where the candidates are many
-LastScores last_scores(const RouteChoice& choice, const ScoreKeys& keys, const Lanes* scores_C,
-                       std::int64_t columns, LaneKeys* ranked_S) {
-  if (ranked_S == nullptr) {
-    return {.kept = value_of_rank(scores_C, columns, all_lanes(choice.at_least)),
-            .allowed = value_of_rank(scores_C, columns, all_lanes(choice.at_most))};
-  }
-  return choice.at_most <= kMostRanked / 2
-             ? rank_candidates<kMostRanked / 2>(choice, keys, scores_C, columns, ranked_S)
-             : rank_candidates<kMostRanked>(choice, keys, scores_C, columns, ranked_S);
-}
-
-/// Chooses the best at_least of sixteen rows and leaves the keys of the candidates.
-void prepare_block(const RouteQuotaArguments& arguments, const RowBlock& block, Lanes* scores_C,
-                   LaneKeys* keys_C, LaneKeys* ranked_S) {
-  const RouteChoice& choice = arguments.choice;
+/// The scores of sixteen rows; NaN is the worst.
+void load_scores(const RouteChoice& choice, const RowBlock& block, Lanes* scores_C) {
   load_rows(choice.scores_RC.as<float>().data(), block, scores_C);
   for (std::int64_t i = 0; i < block.columns; ++i) {
     const Lanes score = scores_C[i];
     scores_C[i] = score == score ? score : all_lanes(-std::numeric_limits<float>::infinity());
   }
-  const ScoreKeys keys(choice, block);
-  const LastScores last = last_scores(choice, keys, scores_C, block.columns, ranked_S);
-  Best kept(scores_C, block.columns, choice.at_least, last.kept);
-  Best allowed(scores_C, block.columns, choice.at_most, last.allowed);
-  const std::int64_t words = num_choice_words(block.columns);
-  for (std::int64_t word = 0; word < words; ++word) {
-    LaneInts bits{};
-    const std::int64_t end = std::min(block.columns, 32 * (word + 1));
-    for (std::int64_t i = 32 * word; i < end; ++i) {
-      const LaneInts is_kept = kept.take(scores_C[i]);
-      const LaneInts is_candidate = allowed.take(scores_C[i]) & ~is_kept;
-      bits |= is_kept & static_cast<std::int32_t>(1U << (i % 32));
-      keys_C[i] = std::bit_cast<LaneKeys>(is_candidate) & keys.of(scores_C[i]);
-    }
-    for (int lane = 0; lane < block.count; ++lane) {
-      arguments.chosen_RW[(block.first + lane) * words + word] =
-          static_cast<std::uint32_t>(bits[lane]);
-    }
+}
+
+/// Keys of the candidates, best first: what a row may run beyond what it must.
+template <std::size_t kBest>
+[[gnu::noinline]] void rank_candidates(const RouteChoice& choice, const ScoreKeys& keys,
+                                       const Lanes* scores_C, std::int64_t columns,
+                                       std::span<LaneKeys> keys_S) {
+  const std::array<Lanes, kBest> best = best_scores<kBest>(scores_C, columns);
+  for (std::size_t i = 0; i < keys_S.size(); ++i) {
+    keys_S[i] = keys.of(best[static_cast<std::size_t>(choice.at_least) + i]);
   }
 }
 
-LaneKeys* keys_of(const QuotaScratch& scratch, const RowBlock& block) {
-  return scratch.keys_BC.data() + block.index() * block.columns;
+/// Keys of the candidates, each at its column, and none elsewhere.
+[[gnu::noinline]] void place_candidates(const RouteChoice& choice, const ScoreKeys& keys,
+                                        const Lanes* scores_C, std::span<LaneKeys> keys_C) {
+  const auto columns = static_cast<std::int64_t>(keys_C.size());
+  Best kept(scores_C, columns, all_lanes(choice.at_least));
+  Best allowed(scores_C, columns, all_lanes(choice.at_most));
+  for (std::int64_t i = 0; i < columns; ++i) {
+    const LaneInts is_kept = kept.take</*kLeavesEqual=*/true>(scores_C[i]);
+    const LaneInts is_candidate = allowed.take</*kLeavesEqual=*/true>(scores_C[i]) & ~is_kept;
+    keys_C[static_cast<std::size_t>(i)] =
+        std::bit_cast<LaneKeys>(is_candidate) & keys.of(scores_C[i]);
+  }
+}
+
+void find_candidates(const RouteChoice& choice, const RowBlock& block, Lanes* scores_C,
+                     std::span<LaneKeys> keys_S) {
+  load_scores(choice, block, scores_C);
+  const ScoreKeys keys(choice, block);
+  if (!has_few_candidates(choice)) {
+    place_candidates(choice, keys, scores_C, keys_S);
+  } else if (choice.at_most <= kMostRanked / 2) {
+    rank_candidates<kMostRanked / 2>(choice, keys, scores_C, block.columns, keys_S);
+  } else {
+    rank_candidates<kMostRanked>(choice, keys, scores_C, block.columns, keys_S);
+  }
 }
 
 // Of equal pairs the first are chosen: a block has the room that those before it leave.
@@ -142,32 +133,49 @@ void share_room(const QuotaScratch& scratch, std::int64_t rows, std::int64_t col
                 const Threshold& threshold) {
   std::int64_t room = threshold.room;
   for (std::int64_t index = 0; index < num_row_blocks(rows); ++index) {
-    const LaneKeys* const keys_C = keys_of(scratch, row_block(index, rows, columns));
     LaneInts equal{};
-    for (std::int64_t i = 0; i < columns; ++i) equal -= keys_C[i] == threshold.key;
+    for (const LaneKeys& key : scratch.keys_of(row_block(index, rows, columns))) {
+      equal -= key == threshold.key;
+    }
     scratch.room_of_block[index] = std::min(room, sum_of_lanes(equal));
     room -= scratch.room_of_block[index];
   }
 }
 
-/// Chooses what is above the threshold, and returns the best key below it.
-std::uint32_t choose_in_block(const RouteQuotaArguments& arguments, const LaneKeys* keys_C,
-                              const RowBlock& block, const Threshold& threshold) {
-  const std::uint32_t least = threshold.least();
+template <bool kLeavesEqual>
+[[gnu::noinline]] void write_choice(View<std::uint32_t> chosen_RW, const RowBlock& block,
+                                    Best chosen, const Lanes* scores_C) {
   const std::int64_t words = num_choice_words(block.columns);
-  LaneKeys best{};
   for (std::int64_t word = 0; word < words; ++word) {
     LaneInts bits{};
     const std::int64_t end = std::min(block.columns, 32 * (word + 1));
     for (std::int64_t i = 32 * word; i < end; ++i) {
-      const LaneKeys below = keys_C[i] < threshold.key ? keys_C[i] : LaneKeys{};
-      best = best > below ? best : below;
-      bits |= (keys_C[i] >= least) & static_cast<std::int32_t>(1U << (i % 32));
+      const auto bit = static_cast<std::int32_t>(1U << (i % 32));
+      bits |= chosen.take<kLeavesEqual>(scores_C[i]) & bit;
     }
     for (int lane = 0; lane < block.count; ++lane) {
-      arguments.chosen_RW[(block.first + lane) * words + word] |=
-          static_cast<std::uint32_t>(bits[lane]);
+      chosen_RW[(block.first + lane) * words + word] = static_cast<std::uint32_t>(bits[lane]);
     }
+  }
+}
+
+/// Chooses what each row must run, and of its candidates those above the threshold: a row's keys
+/// are in the order of its scores, so these are its best.
+void choose_in_block(const RouteQuotaArguments& arguments, const RowBlock& block,
+                     std::uint32_t least, std::span<const LaneKeys> keys_S, Lanes* scores_C) {
+  LaneInts count = all_lanes(arguments.choice.at_least);
+  for (const LaneKeys& key : keys_S) count -= key >= least;
+  load_scores(arguments.choice, block, scores_C);
+  const Best chosen(scores_C, block.columns, count);
+  (chosen.leaves_equal ? write_choice<true> : write_choice<false>)(arguments.chosen_RW, block,
+                                                                   chosen, scores_C);
+}
+
+std::uint32_t best_below(std::span<const LaneKeys> keys_S, std::uint32_t threshold) {
+  LaneKeys best{};
+  for (const LaneKeys& key : keys_S) {
+    const LaneKeys below = key < threshold ? key : LaneKeys{};
+    best = best > below ? best : below;
   }
   std::uint32_t best_of_lanes = kNoCandidate;
   for (int lane = 0; lane < kLanes; ++lane) best_of_lanes = std::max(best_of_lanes, best[lane]);
@@ -175,12 +183,12 @@ std::uint32_t choose_in_block(const RouteQuotaArguments& arguments, const LaneKe
 }
 
 /// Chooses the first pairs at the threshold.
-void fill_room(const RouteQuotaArguments& arguments, const LaneKeys* keys_C, const RowBlock& block,
-               std::uint32_t threshold, std::int64_t room) {
+void fill_room(const RouteQuotaArguments& arguments, std::span<const LaneKeys> keys_C,
+               const RowBlock& block, std::uint32_t threshold, std::int64_t room) {
   const std::int64_t words = num_choice_words(block.columns);
   for (int lane = 0; lane < block.count; ++lane) {
     for (std::int64_t i = 0; room > 0 && i < block.columns; ++i) {
-      if (keys_C[i][lane] != threshold) continue;
+      if (keys_C[static_cast<std::size_t>(i)][lane] != threshold) continue;
       arguments.chosen_RW[(block.first + lane) * words + i / 32] |= std::uint32_t{1} << (i % 32);
       --room;
     }
@@ -198,16 +206,23 @@ void choose_by_quota(const RouteQuotaArguments& arguments, const QuotaScratch& s
   const RouteChoice& choice = arguments.choice;
   const std::int64_t rows = choice.scores_RC.dim(0);
   const std::int64_t columns = choice.scores_RC.dim(1);
+  for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
+    find_candidates(choice, block, scratch.scores.of(worker), scratch.keys_of(block));
+  });
   const Threshold threshold =
-      find_threshold(scratch.ranked_BS.empty() ? scratch.keys_BC : scratch.ranked_BS,
-                     arguments.num_chosen - rows * choice.at_least, scratch.count_of_part, workers);
+      find_threshold(scratch.keys_BS, arguments.num_chosen - rows * choice.at_least,
+                     scratch.count_of_part, workers);
   const bool shares = !threshold.takes_all_equal();
   if (shares) share_room(scratch, rows, columns, threshold);
-  for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int) {
-    const LaneKeys* const keys_C = keys_of(scratch, block);
-    scratch.best_below_of_block[block.index()] =
-        choose_in_block(arguments, keys_C, block, threshold);
-    if (shares) {
+  for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
+    Lanes* const scores_C = scratch.scores.of(worker);
+    const std::span<const LaneKeys> keys_S = scratch.keys_of(block);
+    choose_in_block(arguments, block, threshold.least(), keys_S, scores_C);
+    scratch.best_below_of_block[block.index()] = best_below(keys_S, threshold.key);
+    if (shares && scratch.room_of_block[block.index()] > 0) {
+      const std::span<LaneKeys> keys_C{scratch.placed.of(worker),
+                                       static_cast<std::size_t>(columns)};
+      place_candidates(choice, ScoreKeys(choice, block), scores_C, keys_C);
       fill_room(arguments, keys_C, block, threshold.key, scratch.room_of_block[block.index()]);
     }
   });
@@ -226,25 +241,21 @@ void route_quota(const RouteQuotaArguments& arguments, Arena& scratch, Stream& s
     return;
   }
   const ArenaScope scope(scratch);
-  const std::int64_t rows = scores_RC.dim(0);
   const std::int64_t columns = scores_RC.dim(1);
+  const std::int64_t blocks = num_row_blocks(scores_RC.dim(0));
+  const std::int64_t keys_per_block = has_few_candidates(arguments.choice)
+                                          ? arguments.choice.at_most - arguments.choice.at_least
+                                          : columns;
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
-  const std::int64_t blocks = num_row_blocks(rows);
-  const std::int64_t ranked = num_ranked(arguments.choice);
-  const std::int64_t searched = blocks * (ranked > 0 ? ranked : columns);
-  const QuotaScratch work{.keys_BC = scratch.push<LaneKeys>(blocks * columns),
-                          .ranked_BS = scratch.push<LaneKeys>(blocks * ranked),
-                          .count_of_part = scratch.push<std::int64_t>(num_key_parts(searched)),
-                          .room_of_block = scratch.push<std::int64_t>(blocks),
-                          .best_below_of_block = scratch.push<std::uint32_t>(blocks)};
-  stream.run([arguments, rows, columns, ranked, room, work, &workers] {
-    for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      prepare_block(arguments, block, room.data() + worker * columns, keys_of(work, block),
-                    ranked > 0 ? work.ranked_BS.data() + block.index() * ranked : nullptr);
-    });
-    choose_by_quota(arguments, work, workers);
-  });
+  const QuotaScratch work{
+      .scores = {scratch, workers.size(), columns},
+      .placed = {scratch, workers.size(), columns},
+      .keys_BS = scratch.push<LaneKeys>(blocks * keys_per_block),
+      .keys_per_block = keys_per_block,
+      .count_of_part = scratch.push<std::int64_t>(num_key_parts(blocks * keys_per_block)),
+      .room_of_block = scratch.push<std::int64_t>(blocks),
+      .best_below_of_block = scratch.push<std::uint32_t>(blocks)};
+  stream.run([arguments, work, &workers] { choose_by_quota(arguments, work, workers); });
 }
 
 }  // namespace softmoe::ops::cpu

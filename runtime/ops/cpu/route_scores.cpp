@@ -1,6 +1,7 @@
 #include "runtime/ops/route_scores.h"
 
 #include "runtime/ops/cpu/route_lanes.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 #include "runtime/ops/route_noise_row.h"
 #include "runtime/ops/route_types.h"
 
@@ -12,18 +13,14 @@ void normalise_block(const RouteNormaliseArguments& arguments, const RowBlock& b
   const auto columns = static_cast<float>(block.columns);
   const float gain = arguments.gain.as<float>()[0];
   load_rows(arguments.x_RC.as<float>().data(), block, x_C);
-  Lanes mean{};
-  for (std::int64_t i = 0; i < block.columns; ++i) mean += x_C[i];
-  mean /= columns;
+  const Lanes mean = sum_columns(block.columns, [x_C](std::int64_t i) { return x_C[i]; }) / columns;
   // A second, small correction: a large common offset costs the first sum its last digits.
-  Lanes rest{};
-  for (std::int64_t i = 0; i < block.columns; ++i) rest += x_C[i] - mean;
-  rest /= columns;
-  Lanes square{};
-  for (std::int64_t i = 0; i < block.columns; ++i) {
+  const Lanes rest =
+      sum_columns(block.columns, [x_C, mean](std::int64_t i) { return x_C[i] - mean; }) / columns;
+  const Lanes square = sum_columns(block.columns, [x_C, mean, rest](std::int64_t i) {
     x_C[i] = (x_C[i] - mean) - rest;
-    square += x_C[i] * x_C[i];
-  }
+    return x_C[i] * x_C[i];
+  });
   const Lanes scale = 1.0F / lane_sqrt(square / columns + static_cast<float>(arguments.epsilon));
   for (std::int64_t i = 0; i < block.columns; ++i) x_C[i] *= scale;
   store_rows(x_C, block, arguments.n_RC.as<float>().data());
@@ -37,12 +34,9 @@ double normalise_backward_block(const RouteNormaliseBackwardArguments& arguments
   const auto columns = static_cast<float>(block.columns);
   load_rows(arguments.d_y_RC.as<float>().data(), block, d_y_C);
   load_rows(arguments.n_RC.as<float>().data(), block, n_C);
-  Lanes sum{};
-  Lanes sum_n{};
-  for (std::int64_t i = 0; i < block.columns; ++i) {
-    sum += d_y_C[i];
-    sum_n += d_y_C[i] * n_C[i];
-  }
+  const Lanes sum = sum_columns(block.columns, [d_y_C](std::int64_t i) { return d_y_C[i]; });
+  const Lanes sum_n =
+      sum_columns(block.columns, [d_y_C, n_C](std::int64_t i) { return d_y_C[i] * n_C[i]; });
   const Lanes factor =
       load_per_row(arguments.scale_R.as<float>().data(), 1, block) * arguments.gain.as<float>()[0];
   const Lanes mean = sum / columns;
@@ -67,10 +61,10 @@ void route_normalise(const RouteNormaliseArguments& arguments, Arena& scratch, S
   const std::int64_t rows = arguments.x_RC.dim(0);
   const std::int64_t columns = arguments.x_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
-  stream.run([arguments, rows, columns, room, &workers] {
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), columns);
+  stream.run([arguments, rows, columns, rooms, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      normalise_block(arguments, block, room.data() + worker * columns);
+      normalise_block(arguments, block, rooms.of(worker));
     });
   });
 }
@@ -85,11 +79,11 @@ void route_normalise_backward(const RouteNormaliseBackwardArguments& arguments, 
   const std::int64_t rows = arguments.n_RC.dim(0);
   const std::int64_t columns = arguments.n_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), 2 * columns);
   const View<double> d_gain = scratch.push<double>(num_row_blocks(rows));
-  stream.run([arguments, rows, columns, room, d_gain, &workers] {
+  stream.run([arguments, rows, columns, rooms, d_gain, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      Lanes* own = room.data() + 2 * worker * columns;
+      Lanes* own = rooms.of(worker);
       d_gain[block.index()] = normalise_backward_block(arguments, block, own, own + columns);
     });
     double sum = 0;

@@ -1,6 +1,7 @@
 #include "runtime/ops/route_select.h"
 
 #include "runtime/ops/cpu/route_rank.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 #include "runtime/ops/route_hash_row.h"
 #include "runtime/ops/route_types.h"
 
@@ -78,10 +79,10 @@ void route_select(const RouteChoice& choice, View<std::uint32_t> chosen_RW, Aren
   const std::int64_t rows = choice.scores_RC.dim(0);
   const std::int64_t columns = choice.scores_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
-  stream.run([choice, chosen_RW, rows, columns, room, &workers] {
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), columns);
+  stream.run([choice, chosen_RW, rows, columns, rooms, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      select_block(choice, chosen_RW, block, room.data() + worker * columns);
+      select_block(choice, chosen_RW, block, rooms.of(worker));
     });
   });
 }

@@ -1,6 +1,7 @@
 #include "runtime/ops/route_softmax.h"
 
 #include "runtime/ops/cpu/route_lanes.h"
+#include "runtime/ops/cpu/worker_rooms.h"
 
 namespace softmoe::ops::cpu {
 
@@ -51,11 +52,10 @@ void softmax_vjp_block(const RouteSoftmaxVjpArguments& arguments, const RowBlock
                        Lanes* v_C) {
   load_rows(arguments.signed_f_RC.as<float>().data(), block, p_C);
   load_rows(arguments.d_p_RC.as<float>().data(), block, v_C);
-  Lanes mean{};
-  for (std::int64_t i = 0; i < block.columns; ++i) {
+  const Lanes mean = sum_columns(block.columns, [p_C, v_C](std::int64_t i) {
     p_C[i] = probability(p_C[i]);
-    mean += p_C[i] * v_C[i];
-  }
+    return p_C[i] * v_C[i];
+  });
   for (std::int64_t i = 0; i < block.columns; ++i) v_C[i] = p_C[i] * (v_C[i] - mean);
   store_rows(v_C, block, arguments.d_scores_RC.as<float>().data());
 }
@@ -67,10 +67,9 @@ struct PenaltyRoom {
 
 Lanes mean_weight(const RoutePenaltyArguments& arguments, const LaneSoftmax& softmax,
                   const Lanes* weights_C) {
-  Lanes mean{};
-  for (std::int64_t i = 0; i < arguments.weight_C.size(); ++i) {
-    mean += weights_C[i] * arguments.weight_C[i];
-  }
+  const Lanes mean = sum_columns(arguments.weight_C.size(), [&](std::int64_t i) {
+    return weights_C[i] * arguments.weight_C[i];
+  });
   return mean / softmax.sum;
 }
 
@@ -79,10 +78,9 @@ PenaltySums penalty_block(const RoutePenaltyArguments& arguments, const RowBlock
   load_rows(arguments.scores_RC.as<float>().data(), block, room.scores_C);
   const LaneSoftmax softmax = weigh(room.scores_C, block.columns, room.weights_C);
   const Lanes log_weights = lane_log(softmax.sum);
-  Lanes mean_distance{};
-  for (std::int64_t i = 0; i < block.columns; ++i) {
-    mean_distance += room.weights_C[i] * (softmax.largest - room.scores_C[i]);
-  }
+  const Lanes mean_distance = sum_columns(block.columns, [&](std::int64_t i) {
+    return room.weights_C[i] * (softmax.largest - room.scores_C[i]);
+  });
   const Lanes entropy = log_weights + mean_distance / softmax.sum;
   const Lanes balance = mean_weight(arguments, softmax, room.weights_C);
   const Lanes log_sum = softmax.largest + log_weights;
@@ -126,10 +124,10 @@ void route_softmax(ConstTensorView scores_RC, TensorView signed_f_RC, Arena& scr
   const std::int64_t rows = scores_RC.dim(0);
   const std::int64_t columns = scores_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(workers.size() * columns);
-  stream.run([scores_RC, signed_f_RC, rows, columns, room, &workers] {
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), columns);
+  stream.run([scores_RC, signed_f_RC, rows, columns, rooms, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      softmax_block(scores_RC, signed_f_RC, block, room.data() + worker * columns);
+      softmax_block(scores_RC, signed_f_RC, block, rooms.of(worker));
     });
   });
 }
@@ -143,10 +141,10 @@ void route_softmax_vjp(const RouteSoftmaxVjpArguments& arguments, Arena& scratch
   const std::int64_t rows = arguments.d_p_RC.dim(0);
   const std::int64_t columns = arguments.d_p_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
-  stream.run([arguments, rows, columns, room, &workers] {
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), 2 * columns);
+  stream.run([arguments, rows, columns, rooms, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      Lanes* own = room.data() + 2 * worker * columns;
+      Lanes* own = rooms.of(worker);
       softmax_vjp_block(arguments, block, own, own + columns);
     });
   });
@@ -162,11 +160,11 @@ void route_penalty(const RoutePenaltyArguments& arguments, View<double> sums, Ar
   const std::int64_t rows = arguments.scores_RC.dim(0);
   const std::int64_t columns = arguments.scores_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), 2 * columns);
   const View<PenaltySums> partial = scratch.push<PenaltySums>(num_row_blocks(rows));
-  stream.run([arguments, sums, rows, columns, room, partial, &workers] {
+  stream.run([arguments, sums, rows, columns, rooms, partial, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      Lanes* own = room.data() + 2 * worker * columns;
+      Lanes* own = rooms.of(worker);
       partial[block.index()] =
           penalty_block(arguments, block, {.scores_C = own, .weights_C = own + columns});
     });
@@ -186,10 +184,10 @@ void route_penalty_backward(const RoutePenaltyArguments& arguments, TensorView d
   const std::int64_t rows = arguments.scores_RC.dim(0);
   const std::int64_t columns = arguments.scores_RC.dim(1);
   Workers& workers = stream.workers();
-  const View<Lanes> room = scratch.push<Lanes>(2 * workers.size() * columns);
-  stream.run([arguments, d_scores_RC, rows, columns, room, &workers] {
+  const WorkerRooms<Lanes> rooms(scratch, workers.size(), 2 * columns);
+  stream.run([arguments, d_scores_RC, rows, columns, rooms, &workers] {
     for_each_row_block(workers, rows, columns, [&](const RowBlock& block, int worker) {
-      Lanes* own = room.data() + 2 * worker * columns;
+      Lanes* own = rooms.of(worker);
       penalty_backward_block(arguments, d_scores_RC, block,
                              {.scores_C = own, .weights_C = own + columns});
     });

@@ -1,5 +1,6 @@
 #include "runtime/ops/rows.h"
 
+#include <algorithm>
 #include <array>
 
 #include "runtime/ops/checks.h"
@@ -15,13 +16,14 @@ void gather_rows(ConstTensorView table, View<const std::int32_t> index, TensorVi
     if (out.empty()) return;
     const std::int64_t row_bytes = out.bytes() / out.dim(0);
     const std::int64_t rows = table.dim(0);
-    for_row_blocks(
-        *workers, index.size(), row_bytes / 4, [&](std::int64_t begin, std::int64_t end) {
-          for (std::int64_t i = begin; i < end; ++i) {
-            require_row("gather_rows", i, index[i], rows);
-            copy_row(table.data() + index[i] * row_bytes, out.data() + i * row_bytes, row_bytes);
-          }
-        });
+    // Fetching a row costs as much as copying some numbers, however short it is.
+    const std::int64_t row_cost = std::max<std::int64_t>(16, row_bytes / 4);
+    for_row_blocks(*workers, index.size(), row_cost, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        require_row("gather_rows", i, index[i], rows);
+        copy_row(table.data() + index[i] * row_bytes, out.data() + i * row_bytes, row_bytes);
+      }
+    });
   });
 }
 
