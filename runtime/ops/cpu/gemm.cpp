@@ -42,13 +42,44 @@ bool has_long_sums(const Product& product) {
   return product.a.transpose == Transpose::yes && m > 1 && m <= kFewRows && k >= 8 * m;
 }
 
+/// Whether the terms of a row of the result lie so that they share few sets of the caches: columns
+/// of a matrix whose rows are a multiple of 8 KiB apart. Products of such ran at two thirds of the
+/// rate of others.
+bool has_crowded_terms(const Product& product) {
+  constexpr std::int64_t kStride = 2048;
+  return product.a.transpose == Transpose::yes && product.a.stride % kStride == 0 &&
+         product.extents.k > 1;
+}
+
+/// The product from a copy of A, of so many terms at a time that it stays in the second cache.
+void multiply_copied(const Product& whole) {
+  std::array<float, 65536> copy;
+  const auto [m, n, k, alpha, beta] = whole.extents;
+  const std::int64_t at_once = std::max<std::int64_t>(1, std::ssize(copy) / m);
+  for (std::int64_t first = 0; first < k; first += at_once) {
+    Product part = whole;
+    part.extents.k = std::min(at_once, k - first);
+    if (first > 0) part.extents.beta = 1.0F;
+    for (std::int64_t i = 0; i < part.extents.k; ++i) {
+      std::copy_n(whole.a.data + (first + i) * whole.a.stride, m, copy.data() + i * m);
+    }
+    part.a = {copy.data(), m, Transpose::yes};
+    part.b.data += first * (whole.b.transpose == Transpose::yes ? 1 : whole.b.stride);
+    sgemm(part.extents, part.a, part.b, part.c, n);
+  }
+}
+
 /// Rows [begin, end) of the product.
 void multiply_rows(const Product& whole, std::int64_t begin, std::int64_t end) {
   Product part = whole;
   part.extents.m = end - begin;
   part.a.data += begin * (whole.a.transpose == Transpose::yes ? 1 : whole.a.stride);
   part.c += begin * whole.extents.n;
-  sgemm(part.extents, part.a, part.b, part.c, whole.extents.n);
+  if (has_crowded_terms(part)) {
+    multiply_copied(part);
+  } else {
+    sgemm(part.extents, part.a, part.b, part.c, whole.extents.n);
+  }
 }
 
 /// Columns [begin, end) of the product.

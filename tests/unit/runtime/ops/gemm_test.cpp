@@ -191,9 +191,14 @@ TEST(GemmPair, IsTwoProductsBitForBit) {
 struct Extents {
   std::int64_t m, n, k;
 };
+struct Factors {
+  double alpha = 1.0;
+  double beta = 0.0;
+};
 
 /// Products of small integers, which are exact in every order.
-void expect_exact_product(const Extents& size, Transpose transpose_a, Transpose transpose_b) {
+void expect_exact_product(const Extents& size, Transpose transpose_a, Transpose transpose_b,
+                          const Factors& factors = {}) {
   const auto [m, n, k] = size;
   const auto product = [&](OnDevice& device) {
     const auto matrix = [&](std::int64_t rows, std::int64_t columns, Transpose transpose,
@@ -202,12 +207,14 @@ void expect_exact_product(const Extents& size, Transpose transpose_a, Transpose 
       return device.upload(std::vector<float>(numbers.begin(), numbers.end()),
                            shape_of(rows, columns, transpose));
     };
-    const TensorView c = device.saved.push(DType::f32, {m, n});
+    const TensorView c = matrix(m, n, Transpose::no, 4);
     gemm({.a = matrix(m, k, transpose_a, 6),
           .b = matrix(k, n, transpose_b, 5),
           .c = c,
           .transpose_a = transpose_a,
-          .transpose_b = transpose_b},
+          .transpose_b = transpose_b,
+          .alpha = factors.alpha,
+          .beta = factors.beta},
          device.stream);
     return device.download<float>(c);
   };
@@ -228,6 +235,16 @@ TEST(Gemm, OfFewRowsAndLongSumsIsItsColumns) {
       expect_exact_product({2, columns, 512}, a, Transpose::no);
       expect_exact_product({16, columns, 512}, a, Transpose::no);
       expect_exact_product({64, columns, 511}, a, Transpose::no);
+    }
+  }
+}
+
+TEST(Gemm, OfColumnsFarApartIsThatOfACopy) {
+  // Rows of A are 8 and 16 KiB apart; terms are copied some hundred at a time.
+  for (const Transpose b : kTransposes) {
+    for (const std::int64_t terms : {1, 2, 300}) {
+      expect_exact_product({2048, 5, terms}, Transpose::yes, b);
+      expect_exact_product({4096, 3, terms}, Transpose::yes, b, {.alpha = 2.0, .beta = 3.0});
     }
   }
 }
