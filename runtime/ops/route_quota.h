@@ -31,7 +31,7 @@ struct RouteQuotaArguments {
 };
 
 /// reference: sorts all pairs. cpu: a radix select over the bits of u, of each row's candidates
-/// where at_most is at most 16, O(R C), the same result to the bit; f64 goes to the reference.
+/// where at_most is at most 64, O(R C), the same result to the bit; f64 goes to the reference.
 /// cuda: the same, f32 and at most 512 columns.
 /// @param scratch  released before return: about 4 R C bytes; cpu: and some kilobytes a worker
 /// @throws InvalidArgument naming the limits if they do not hold.

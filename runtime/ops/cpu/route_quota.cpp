@@ -13,7 +13,7 @@ namespace softmoe::ops::cpu {
 namespace {
 
 /// Up to so many candidates of a row are known in order, and its keys need not all be searched.
-constexpr std::int32_t kMostRanked = 16;
+constexpr std::int32_t kMostRanked = 64;
 
 struct QuotaScratch {
   WorkerRooms<Lanes> scores;     ///< [C] of the block that a worker looks at
@@ -95,6 +95,11 @@ template <std::size_t kBest>
 [[gnu::noinline]] void rank_candidates(const RouteChoice& choice, const ScoreKeys& keys,
                                        const Lanes* scores_C, std::int64_t columns,
                                        std::span<LaneKeys> keys_S) {
+  if constexpr (kBest > 8) {
+    if (choice.at_most <= static_cast<std::int32_t>(kBest / 2)) {
+      return rank_candidates<kBest / 2>(choice, keys, scores_C, columns, keys_S);
+    }
+  }
   const std::array<Lanes, kBest> best = best_scores<kBest>(scores_C, columns);
   for (std::size_t i = 0; i < keys_S.size(); ++i) {
     keys_S[i] = keys.of(best[static_cast<std::size_t>(choice.at_least) + i]);
@@ -119,12 +124,10 @@ void find_candidates(const RouteChoice& choice, const RowBlock& block, Lanes* sc
                      std::span<LaneKeys> keys_S) {
   load_scores(choice, block, scores_C);
   const ScoreKeys keys(choice, block);
-  if (!has_few_candidates(choice)) {
-    place_candidates(choice, keys, scores_C, keys_S);
-  } else if (choice.at_most <= kMostRanked / 2) {
-    rank_candidates<kMostRanked / 2>(choice, keys, scores_C, block.columns, keys_S);
-  } else {
+  if (has_few_candidates(choice)) {
     rank_candidates<kMostRanked>(choice, keys, scores_C, block.columns, keys_S);
+  } else {
+    place_candidates(choice, keys, scores_C, keys_S);
   }
 }
 

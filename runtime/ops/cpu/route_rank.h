@@ -18,7 +18,7 @@ template <class Condition>
 /// Puts the larger of places i and i ^ Mask first, for all pairs, in every lane.
 template <unsigned Mask, std::size_t kSize>
 [[gnu::always_inline]] inline void order_pairs(std::array<Lanes, kSize>& places) {
-#pragma GCC unroll 16
+#pragma GCC unroll 64
   for (unsigned i = 0; i < kSize; ++i) {
     const unsigned partner = i ^ Mask;
     if (i > partner) continue;
@@ -60,7 +60,7 @@ template <std::size_t kBest>
   best.fill(lowest);
   for (std::int64_t first = 0; first < columns; first += kBest) {
     std::array<Lanes, kBest> more;
-#pragma GCC unroll 16
+#pragma GCC unroll 64
     for (std::size_t i = 0; i < kBest; ++i) {
       const std::int64_t column = first + static_cast<std::int64_t>(i);
       more[i] = lowest;
@@ -68,7 +68,7 @@ template <std::size_t kBest>
     }
     sort_falling<kBest>(more);
     // The larger ones of a falling and a rising row are the best of both.
-#pragma GCC unroll 16
+#pragma GCC unroll 64
     for (std::size_t i = 0; i < kBest; ++i) best[i] = lane_max(best[i], more[kBest - 1 - i]);
     merge_falling<kBest / 2>(best);
   }
@@ -81,7 +81,7 @@ template <std::size_t kBest>
                                          LaneInts wanted) {
   const std::array<Lanes, kBest> best = best_scores<kBest>(scores_C, columns);
   Lanes value = all_lanes(std::numeric_limits<float>::infinity());
-#pragma GCC unroll 16
+#pragma GCC unroll 64
   for (std::size_t i = 0; i < kBest; ++i) {
     value = wanted > static_cast<std::int32_t>(i) ? best[i] : value;
   }
@@ -96,6 +96,8 @@ template <std::size_t kBest>
   if (!any_lane(wanted > 4)) return value_among_best<4>(scores_C, columns, wanted);
   if (!any_lane(wanted > 8)) return value_among_best<8>(scores_C, columns, wanted);
   if (!any_lane(wanted > 16)) return value_among_best<16>(scores_C, columns, wanted);
+  if (!any_lane(wanted > 32)) return value_among_best<32>(scores_C, columns, wanted);
+  if (!any_lane(wanted > 64)) return value_among_best<64>(scores_C, columns, wanted);
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   // Fewer than `wanted` scores reach `value`, until the lane is done.
   Lanes value = all_lanes(kInfinity);
