@@ -52,10 +52,11 @@ bool has_crowded_terms(const Product& product) {
 }
 
 /// The product from a copy of A, of so many terms at a time that it stays in the second cache.
+/// @param whole  a block of rows, of which there are less than 1,024
 void multiply_copied(const Product& whole) {
   std::array<float, 65536> copy;
   const auto [m, n, k, alpha, beta] = whole.extents;
-  const std::int64_t at_once = std::max<std::int64_t>(1, std::ssize(copy) / m);
+  const std::int64_t at_once = std::ssize(copy) / m;
   for (std::int64_t first = 0; first < k; first += at_once) {
     Product part = whole;
     part.extents.k = std::min(at_once, k - first);

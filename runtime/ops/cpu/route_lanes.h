@@ -213,6 +213,7 @@ void for_each_row_block(Workers& workers, std::int64_t rows, std::int64_t column
 }
 
 /// Floats ahead of which rows are fetched: a page, which is where processors stop by themselves.
+/// Beyond the end of a matrix a fetch does nothing.
 inline constexpr std::int64_t kAhead = 1024;
 
 [[gnu::always_inline]] inline void load_tile(const float* matrix, const RowBlock& block,
