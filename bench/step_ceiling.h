@@ -20,7 +20,7 @@ namespace softmoe::bench {
 /// What the seconds of a pass are split into.
 enum class CeilingPart : std::uint8_t {
   linear,       ///< products of projections, plain FFNs and the output
-  experts,      ///< products of experts
+  experts,      ///< products of experts, and their SwiGLU where it goes with them
   attention,    ///< scores, softmax, values
   elementwise,  ///< norms, rotary, SwiGLU, cross-entropy, residuals, embeddings
   optimizer,    ///< gradient norm and AdamW
@@ -38,8 +38,8 @@ struct CeilingPass {
 
 /// One rank's share of a step: its lanes forward and backward, and the update of what it owns.
 /// Experts run equally many rows that lie behind one another; nothing is routed, packed, combined
-/// or sent, gradients begin with their first lane, and no activation is computed twice. Numbers
-/// are of ordinary size, but mean nothing.
+/// or sent, gradients begin with their first lane, and no activation is computed twice but where
+/// experts are taken one by one. Numbers are of ordinary size, but mean nothing.
 ///
 /// The processor only: it reads the clock where an operation returns.
 class StepCeiling {

@@ -8,6 +8,7 @@
 #include "model/loss_head.h"
 #include "runtime/ops/cross_entropy.h"
 #include "runtime/ops/elementwise.h"
+#include "runtime/ops/expert_ffn.h"
 #include "runtime/ops/gemm.h"
 #include "runtime/ops/rms_norm.h"
 #include "runtime/ops/rotary.h"
@@ -132,6 +133,21 @@ void StepCeiling::experts_forward(const model::BlockIds& ids, Saved& saved, std:
   saved.expert_h_M2F = work_.saved.push(DType::f32, {rows, 2 * model_.experts.inner});
   saved.expert_a_MF = work_.saved.push(DType::f32, {rows, model_.experts.inner});
   const TensorView y_MH = work_.scratch.push(DType::f32, {rows, model_.hidden});
+  const ops::ExpertRows expert_rows{.row_begin = saved.row_begin_e1};
+  if (ops::takes_experts_one_by_one(work_.compute, saved.expert_h_M2F, expert_rows)) {
+    on_clock(CeilingPart::experts, [&] {
+      ops::expert_ffn({.x_MH = rows_MH_.rows(0, rows),
+                       .gate_M = gate_M_.rows(0, rows),
+                       .gate_up_e2FH = parameters_[*ids.expert_gate_up].value,
+                       .down_eHF = parameters_[*ids.expert_down].value,
+                       .h_M2F = saved.expert_h_M2F,
+                       .a_MF = saved.expert_a_MF,
+                       .y_MH = y_MH,
+                       .rows = expert_rows},
+                      work_.compute);
+    });
+    return;
+  }
   on_clock(CeilingPart::experts, [&] {
     ops::grouped_gemm({.rows = rows_MH_.rows(0, rows),
                        .weights = parameters_[*ids.expert_gate_up].value,
@@ -207,6 +223,27 @@ void StepCeiling::experts_backward(const model::BlockIds& ids, const Saved& save
   const TensorView d_a_MF = work_.scratch.push(DType::f32, saved.expert_a_MF.shape());
   const TensorView d_x_MH = work_.scratch.push(DType::f32, {rows, model_.hidden});
   const TensorView d_gate_M = work_.scratch.push(DType::f32, {rows});
+  const ops::ExpertRows expert_rows{.row_begin = saved.row_begin_e1};
+  if (ops::takes_experts_one_by_one(work_.compute, saved.expert_h_M2F, expert_rows)) {
+    on_clock(CeilingPart::experts, [&] {
+      ops::expert_ffn_backward({.d_y_MH = d_rows_MH_.rows(0, rows),
+                                .x_MH = rows_MH_.rows(0, rows),
+                                .gate_M = gate_M_.rows(0, rows),
+                                .gate_up_e2FH = parameters_[*ids.expert_gate_up].value,
+                                .down_eHF = parameters_[*ids.expert_down].value,
+                                .h_M2F = saved.expert_h_M2F,
+                                .a_MF = d_a_MF,
+                                .d_x_MH = d_x_MH,
+                                .d_gate_M = d_gate_M,
+                                .d_gate_up_e2FH = parameters_[*ids.expert_gate_up].gradient,
+                                .d_down_eHF = parameters_[*ids.expert_down].gradient,
+                                .gate_up_beta = first_beta_,
+                                .down_beta = first_beta_,
+                                .rows = expert_rows},
+                               work_.compute);
+    });
+    return;
+  }
   const auto weight_gradient = [&](model::ParameterId weight, ConstTensorView d_out,
                                    ConstTensorView in) {
     ops::grouped_gemm_weight({.d_out = d_out,
