@@ -109,12 +109,14 @@ class LaneWalk {
     scratch_.push(lane_.dtype, {tokens_, inner(layer)});
   }
 
-  /// Scores of a block of queries against a block of keys, for each thread.
+  /// Blocks of queries, and their scores against a block of keys, for each thread.
   void attention_tiles(int count) {
     const MeasureScope scope(scratch_);
-    const std::int64_t tile =
-        ops::cpu::tile_elements({.queries = lane_.positions, .keys = lane_.positions});
-    const ops::cpu::WorkerRooms<float> tiles(scratch_, work_.threads, count * tile);
+    const ops::AttentionShape shape{.queries = lane_.positions,
+                                    .keys = lane_.positions,
+                                    .head_size = static_cast<int>(config_.head_size())};
+    const std::int64_t elements = ops::cpu::block_elements(shape) + ops::cpu::tile_elements(shape);
+    const ops::cpu::WorkerRooms<float> rooms(scratch_, work_.threads, count * elements);
   }
 
   [[nodiscard]] bool is_moe(int layer) const { return layer >= config_.dense_layers; }

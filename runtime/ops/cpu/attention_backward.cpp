@@ -2,7 +2,6 @@
 
 #include "runtime/ops/attention.h"
 #include "runtime/ops/cpu/attention_tile.h"
-#include "runtime/ops/cpu/vec.h"
 #include "runtime/ops/cpu/worker_rooms.h"
 
 namespace softmoe::ops::cpu {
@@ -17,6 +16,27 @@ struct Gradient {
   [[nodiscard]] float* row(std::int64_t i) const { return data + i * stride; }
 };
 
+/// What a worker works in.
+struct Room {
+  float* q_DQ;      ///< a block of queries, transposed and scaled
+  float* d_o_DQ;    ///< the gradient of what they gave, transposed
+  float* p;         ///< a tile of probabilities
+  float* d_scores;  ///< a tile of their gradients
+
+  Room(float* memory, const AttentionShape& shape)
+      : q_DQ(memory),
+        d_o_DQ(q_DQ + block_elements(shape)),
+        p(d_o_DQ + block_elements(shape)),
+        d_scores(p + tile_elements(shape)) {}
+};
+
+/// What belongs to the queries of a block.
+struct QueryNumbers {
+  alignas(Vec) std::array<float, kQueryBlock> log_sum{};
+  alignas(Vec) std::array<float, kQueryBlock> delta{};  ///< d_o . o: the share of the softmax's sum
+                                                        ///< in the gradient of each score
+};
+
 /// What one worker needs to go through the heads of one kv head.
 struct HeadBackward {
   const AttentionArguments& forward;
@@ -25,10 +45,8 @@ struct HeadBackward {
   Gradient d_q;
   Gradient d_k;
   Gradient d_v;
-  float* p;         ///< a tile of probabilities
-  float* d_scores;  ///< a tile of their gradients
+  Room room;
 
-  /// delta = d_o . o, the share of the softmax's sum in the gradient of each score.
   [[nodiscard]] float delta_of(std::int64_t query) const {
     const float* const o = forward.o.as<float>().data() + head.o_offset + query * head.o_stride;
     const float* const gradient = d_o.data + query * d_o.stride;
@@ -39,67 +57,66 @@ struct HeadBackward {
     return sum_lanes(dot);
   }
 
-  /// p := exp(score - log_sum) and d_scores := p (d_p - delta) / sqrt(D), in place; both 0 above
-  /// the diagonal.
-  void differentiate_row(const AttentionTile& tile, std::int64_t row, float delta) const {
-    const AttentionShape& shape = forward.shape;
-    const std::int64_t visible = tile.visible(row, shape.keys - shape.queries);
-    const float log_sum =
-        forward.log_sum
-            .as<float>()[head.log_sum_offset + (tile.q_begin + row) * head.log_sum_stride];
-    const float scale = score_scale(shape);
-    float* const p_row = p + row * tile.keys();
-    float* const d_row = d_scores + row * tile.keys();
-    for_vectors(visible, [&](std::int64_t i, auto lanes) {
-      const Vec probability = exp(load(p_row + i, lanes) - log_sum);
-      store(probability, p_row + i, lanes);
-      store(probability * (load(d_row + i, lanes) - delta) * scale, d_row + i, lanes);
+  [[nodiscard]] QueryNumbers numbers_of(std::int64_t q_begin, std::int64_t q_end) const {
+    const float* const log_sum = forward.log_sum.as<float>().data() + head.log_sum_offset;
+    QueryNumbers numbers;
+    for (std::int64_t query = q_begin; query < q_end; ++query) {
+      const auto i = static_cast<std::size_t>(query - q_begin);
+      numbers.log_sum[i] = log_sum[query * head.log_sum_stride];
+      numbers.delta[i] = delta_of(query);
+    }
+    return numbers;
+  }
+
+  /// p := exp(score - log_sum) and d_scores := p (d_p - delta) / sqrt(D), in place, for a vector of
+  /// queries; both 0 where a query does not see the key.
+  void differentiate(const AttentionTile& tile, std::int64_t first_query,
+                     const QueryNumbers& numbers) const {
+    const Vec log_sum = load(numbers.log_sum.data() + first_query, Full{});
+    const Vec delta = load(numbers.delta.data() + first_query, Full{});
+    const float scale = score_scale(forward.shape);
+    for_keys(tile, first_query, [&](std::int64_t offset, auto seen) {
+      const Vec power = exp(load(room.p + offset, Full{}) - log_sum);
+      const Vec probability = where_seen(seen, power, 0.0F);
+      const Vec d_score = probability * (load(room.d_scores + offset, Full{}) - delta) * scale;
+      store(probability, room.p + offset, Full{});
+      store(d_score, room.d_scores + offset, Full{});
     });
-    std::fill_n(p_row + visible, tile.keys() - visible, 0.0F);
-    std::fill_n(d_row + visible, tile.keys() - visible, 0.0F);
+    clear_beyond(tile, first_query, room.p);
+    clear_beyond(tile, first_query, room.d_scores);
   }
 
   /// Adds a tile's share to d_k and d_v, and to d_q (its first tile overwrites).
-  void run_tile(const AttentionTile& tile, const std::array<float, kQueryBlock>& delta) const {
-    const AttentionShape& shape = forward.shape;
-    const std::int64_t size = shape.head_size;
-    const BlasMatrix q{head.q.data + tile.q_begin * head.q.stride, head.q.stride};
-    const BlasMatrix k{head.k.data + tile.k_begin * head.k.stride, head.k.stride};
-    const BlasMatrix d_o_rows{d_o.data + tile.q_begin * d_o.stride, d_o.stride};
-    score_tile(head, tile, shape, p);
-    sgemm({.m = tile.queries(), .n = tile.keys(), .k = size}, d_o_rows,
-          {head.v.data + tile.k_begin * head.v.stride, head.v.stride, Transpose::yes}, d_scores,
-          tile.keys());
-    for (std::int64_t row = 0; row < tile.queries(); ++row) {
-      differentiate_row(tile, row, delta[static_cast<std::size_t>(row)]);
+  void run_tile(const AttentionTile& tile, const QueryNumbers& numbers) const {
+    const std::int64_t size = forward.shape.head_size;
+    multiply_keys(tile, head.k, room.q_DQ, size, room.p);
+    multiply_keys(tile, head.v, room.d_o_DQ, size, room.d_scores);
+    for (std::int64_t query = 0; query < tile.queries(); query += kLanes) {
+      differentiate(tile, query, numbers);
     }
-    const BlasProduct to_keys{.m = tile.keys(), .n = size, .k = tile.queries(), .beta = 1.0F};
-    sgemm(to_keys, {p, tile.keys(), Transpose::yes}, d_o_rows, d_v.row(tile.k_begin), d_v.stride);
-    sgemm(to_keys, {d_scores, tile.keys(), Transpose::yes}, q, d_k.row(tile.k_begin), d_k.stride);
-    sgemm(
-        {.m = tile.queries(), .n = size, .k = tile.keys(), .beta = tile.k_begin == 0 ? 0.0F : 1.0F},
-        {d_scores, tile.keys()}, k, d_q.row(tile.q_begin), d_q.stride);
+    sum_over_queries(tile, room.p, d_o, size, d_v.row(tile.k_begin), d_v.stride);
+    sum_over_queries(tile, room.d_scores, head.q, size, d_k.row(tile.k_begin), d_k.stride);
+    sum_over_keys(tile, room.d_scores, head.k, size, /*adds=*/tile.k_begin > 0,
+                  d_q.row(tile.q_begin), d_q.stride);
   }
 
   void run() const {
     const AttentionShape& shape = forward.shape;
     for (std::int64_t q_begin = 0; q_begin < shape.queries; q_begin += kQueryBlock) {
       const std::int64_t q_end = std::min(shape.queries, q_begin + kQueryBlock);
-      std::array<float, kQueryBlock> delta;
-      for (std::int64_t query = q_begin; query < q_end; ++query) {
-        delta[static_cast<std::size_t>(query - q_begin)] = delta_of(query);
-      }
+      transpose_queries(head.q, q_begin, q_end, shape.head_size, score_scale(shape), room.q_DQ);
+      transpose_queries(d_o, q_begin, q_end, shape.head_size, 1.0F, room.d_o_DQ);
+      const QueryNumbers numbers = numbers_of(q_begin, q_end);
       for_key_blocks(shape, q_begin, q_end,
-                     [&](const AttentionTile& tile) { run_tile(tile, delta); });
+                     [&](const AttentionTile& tile) { run_tile(tile, numbers); });
     }
   }
 };
 
 /// All gradients of one kv head of one sequence. Its query heads follow one another, so the sums of
 /// d_k and d_v have one order.
-/// @param tiles two tiles to work in
 void backward_of_kv_head(const AttentionBackwardArguments& arguments, std::int64_t sequence,
-                         std::int64_t kv_head, float* tiles) {
+                         std::int64_t kv_head, const Room& room) {
   const AttentionShape& shape = arguments.forward.shape;
   const std::int64_t group = shape.heads / shape.kv_heads;
   for (std::int64_t member = 0; member < group; ++member) {
@@ -111,8 +128,7 @@ void backward_of_kv_head(const AttentionBackwardArguments& arguments, std::int64
         .d_q = {arguments.d_q.as<float>().data() + head.q_offset, head.q.stride},
         .d_k = {arguments.d_k.as<float>().data() + head.k_offset, head.k.stride},
         .d_v = {arguments.d_v.as<float>().data() + head.v_offset, head.v.stride},
-        .p = tiles,
-        .d_scores = tiles + tile_elements(shape)};
+        .room = room};
     if (member == 0) {
       for (std::int64_t key = 0; key < shape.keys; ++key) {
         std::fill_n(backward.d_k.row(key), shape.head_size, 0.0F);
@@ -128,13 +144,14 @@ void backward_of_kv_head(const AttentionBackwardArguments& arguments, std::int64
 void attention_backward(const AttentionBackwardArguments& arguments, Arena& scratch,
                         Stream& stream) {
   const ArenaScope scope(scratch);
-  const std::int64_t two_tiles = 2 * tile_elements(arguments.forward.shape);
-  const WorkerRooms<float> tiles(scratch, stream.workers().size(), two_tiles);
-  stream.run([arguments, tiles, workers = &stream.workers()] {
+  const AttentionShape& of = arguments.forward.shape;
+  const WorkerRooms<float> rooms(scratch, stream.workers().size(),
+                                 2 * (block_elements(of) + tile_elements(of)));
+  stream.run([arguments, rooms, workers = &stream.workers()] {
     const AttentionShape& shape = arguments.forward.shape;
     workers->for_each_near(shape.sequences * shape.kv_heads, [&](std::int64_t index, int worker) {
       backward_of_kv_head(arguments, index / shape.kv_heads, index % shape.kv_heads,
-                          tiles.of(worker));
+                          Room(rooms.of(worker), shape));
     });
   });
 }

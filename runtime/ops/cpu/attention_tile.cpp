@@ -2,7 +2,18 @@
 
 #include <cmath>
 
+#include "runtime/ops/cpu/tile_product.h"
+
 namespace softmoe::ops::cpu {
+
+namespace {
+
+/// Columns of a tile of so many queries.
+std::int64_t padded(std::int64_t queries) {
+  return (queries + kLanes - 1) / kLanes * kLanes;
+}
+
+}  // namespace
 
 AttentionHead::AttentionHead(const AttentionArguments& arguments, std::int64_t sequence,
                              std::int64_t head) {
@@ -23,19 +34,67 @@ AttentionHead::AttentionHead(const AttentionArguments& arguments, std::int64_t s
 }
 
 std::int64_t tile_elements(const AttentionShape& shape) {
-  return std::min(kQueryBlock, shape.queries) * std::min(kKeyBlock, shape.keys);
+  return padded(std::min(kQueryBlock, shape.queries)) * std::min(kKeyBlock, shape.keys);
+}
+
+std::int64_t block_elements(const AttentionShape& shape) {
+  return padded(std::min(kQueryBlock, shape.queries)) * shape.head_size;
 }
 
 float score_scale(const AttentionShape& shape) {
   return static_cast<float>(1 / std::sqrt(static_cast<double>(shape.head_size)));
 }
 
-void score_tile(const AttentionHead& head, const AttentionTile& tile, const AttentionShape& shape,
-                float* scores) {
-  sgemm({.m = tile.queries(), .n = tile.keys(), .k = shape.head_size, .alpha = score_scale(shape)},
-        {head.q.data + tile.q_begin * head.q.stride, head.q.stride},
-        {head.k.data + tile.k_begin * head.k.stride, head.k.stride, Transpose::yes}, scores,
-        tile.keys());
+void transpose_queries(const BlasMatrix& rows_QD, std::int64_t begin, std::int64_t end,
+                       std::int64_t head_size, float scale, float* block_DQ) {
+  transpose_tile({rows_QD.data + begin * rows_QD.stride, rows_QD.stride}, end - begin, head_size,
+                 scale, {block_DQ, padded(end - begin)});
+}
+
+void multiply_keys(const AttentionTile& tile, const BlasMatrix& rows_KD, const float* block_DQ,
+                   std::int64_t head_size, float* product) {
+  const std::int64_t stride = tile.stride();
+  std::int64_t key = 0;
+  for (std::int64_t query = 0; query < tile.queries(); query += kLanes) {
+    // The keys of which this vector of queries is the first to see any.
+    const std::int64_t end = tile.visible_to_vector(query);
+    multiply_tile({.rows = end - key,
+                   .columns = stride - query,
+                   .terms = {.count = head_size},
+                   .adds = false},
+                  {rows_KD.data + (tile.k_begin + key) * rows_KD.stride, rows_KD.stride, 1},
+                  {block_DQ + query, stride}, {product + key * stride + query, stride});
+    key = end;
+  }
+}
+
+void clear_beyond(const AttentionTile& tile, std::int64_t first_query, float* scores) {
+  const std::int64_t seen = tile.visible_to_vector(first_query);
+  const std::int64_t end = std::min(tile.keys(), seen + kTileRows);
+  for (std::int64_t key = seen; key < end; ++key) {
+    store(Vec{}, scores + key * tile.stride() + first_query, Full{});
+  }
+}
+
+void sum_over_keys(const AttentionTile& tile, const float* scores, const BlasMatrix& rows_KD,
+                   std::int64_t head_size, bool adds, float* out, std::int64_t out_stride) {
+  multiply_tile({.rows = tile.queries(),
+                 .columns = head_size,
+                 .terms = {.count = tile.keys(), .end = tile.diagonal() + 1},
+                 .adds = adds},
+                {scores, 1, tile.stride()},
+                {rows_KD.data + tile.k_begin * rows_KD.stride, rows_KD.stride}, {out, out_stride});
+}
+
+void sum_over_queries(const AttentionTile& tile, const float* scores, const BlasMatrix& rows_QD,
+                      std::int64_t head_size, float* out, std::int64_t out_stride) {
+  multiply_tile(
+      {.rows = tile.keys(),
+       .columns = head_size,
+       .terms = {.count = tile.queries(), .begin = -tile.diagonal(), .end = tile.queries()},
+       .adds = true},
+      {scores, tile.stride(), 1}, {rows_QD.data + tile.q_begin * rows_QD.stride, rows_QD.stride},
+      {out, out_stride});
 }
 
 }  // namespace softmoe::ops::cpu
