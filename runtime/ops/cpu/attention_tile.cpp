@@ -48,7 +48,7 @@ float score_scale(const AttentionShape& shape) {
 void transpose_queries(const BlasMatrix& rows_QD, std::int64_t begin, std::int64_t end,
                        std::int64_t head_size, float scale, float* block_DQ) {
   transpose_tile({rows_QD.data + begin * rows_QD.stride, rows_QD.stride}, end - begin, head_size,
-                 scale, {block_DQ, padded(end - begin)});
+                 scale, {block_DQ, padded(end - begin)}, padded(end - begin));
 }
 
 void multiply_keys(const AttentionTile& tile, const BlasMatrix& rows_KD, const float* block_DQ,

@@ -22,10 +22,22 @@ constexpr int rows_of_block(int vectors) {
   return vectors == kMostVectors ? 6 : kTileRows;
 }
 
+/// Floats of a cache line.
+constexpr std::int64_t kPerLine = 64 / sizeof(float);
+
+/// The lines of the next block's rows that hold their term t.
+template <int kRows>
+void fetch_next_rows(const TileFactor& factor, std::int64_t t) {
+#pragma GCC unroll 8
+  for (int i = kRows; i < 2 * kRows; ++i) {
+    __builtin_prefetch(factor.data + i * factor.row_stride + t * factor.term_stride);
+  }
+}
+
 /// A block of kRows rows and kVectors vectors, summed in registers.
 /// @param first, last  terms
 /// @param lanes        of the last vector
-template <int kRows, int kVectors, class Lanes>
+template <bool kIsFar, int kRows, int kVectors, class Lanes>
 void multiply_block(std::int64_t first, std::int64_t last, bool adds, const TileFactor& factor,
                     const TileRows& rows, const TileResult& result, Lanes lanes) {
   std::array<std::array<Vec, kVectors>, kRows> sum{};
@@ -41,6 +53,7 @@ void multiply_block(std::int64_t first, std::int64_t last, bool adds, const Tile
     for (int i = 0; i < kRows; ++i) sum[i] = load_row(result.data + i * result.stride);
   }
   for (std::int64_t t = first; t < last; ++t) {
+    if (kIsFar && t % kPerLine == 0) fetch_next_rows<kRows>(factor, t);
     const std::array<Vec, kVectors> row = load_row(rows.data + t * rows.stride);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
@@ -59,7 +72,7 @@ void multiply_block(std::int64_t first, std::int64_t last, bool adds, const Tile
 }
 
 /// All rows of kVectors vectors of columns.
-template <int kVectors, class Lanes>
+template <bool kIsFar, int kVectors, class Lanes>
 void multiply_columns(const TileExtents& extents, const TileFactor& factor, const TileRows& rows,
                       const TileResult& result, Lanes lanes) {
   const auto [count, begin, end] = extents.terms;
@@ -67,10 +80,11 @@ void multiply_columns(const TileExtents& extents, const TileFactor& factor, cons
                                  std::int64_t row, Constant<kRows>) {
     const std::int64_t first = std::clamp<std::int64_t>(begin + row, 0, count);
     const std::int64_t last = std::clamp<std::int64_t>(end + row + kRows - 1, 0, count);
-    multiply_block<kRows, kVectors>(
+    multiply_block<kIsFar, kRows, kVectors>(
         first, last, extents.adds,
-        {factor.data + row * factor.row_stride, factor.row_stride, factor.term_stride}, rows,
-        {result.data + row * result.stride, result.stride}, lanes);
+        {factor.data + row * factor.row_stride, factor.row_stride, factor.term_stride,
+         factor.is_far},
+        rows, {result.data + row * result.stride, result.stride}, lanes);
   };
   constexpr int kRows = rows_of_block(kVectors);
   std::int64_t row = 0;
@@ -103,14 +117,14 @@ void swap_across(std::array<Vec, kLanes>& rows) {
   if constexpr (2 * kDistance < kLanes) swap_across<2 * kDistance>(rows);
 }
 
-}  // namespace
-
-void multiply_tile(const TileExtents& extents, const TileFactor& factor, const TileRows& rows,
-                   const TileResult& result) {
+/// All columns.
+template <bool kIsFar>
+void multiply_all(const TileExtents& extents, const TileFactor& factor, const TileRows& rows,
+                  const TileResult& result) {
   std::int64_t column = 0;
   const auto multiply_next = [&]<int kVectors>(Constant<kVectors>, auto lanes) {
-    multiply_columns<kVectors>(extents, factor, {rows.data + column, rows.stride},
-                               {result.data + column, result.stride}, lanes);
+    multiply_columns<kIsFar, kVectors>(extents, factor, {rows.data + column, rows.stride},
+                                       {result.data + column, result.stride}, lanes);
     column += kVectors * kLanes;
   };
   const auto has_vectors = [&](int vectors) {
@@ -127,9 +141,17 @@ void multiply_tile(const TileExtents& extents, const TileFactor& factor, const T
   if (column < extents.columns) multiply_next(Constant<1>(), Part{extents.columns - column});
 }
 
+}  // namespace
+
+void multiply_tile(const TileExtents& extents, const TileFactor& factor, const TileRows& rows,
+                   const TileResult& result) {
+  const auto multiply = factor.is_far ? multiply_all<true> : multiply_all<false>;
+  multiply(extents, factor, rows, result);
+}
+
 void transpose_tile(const TileRows& from, std::int64_t rows, std::int64_t columns, float scale,
-                    const TileResult& to) {
-  for (std::int64_t first = 0; first < to.stride; first += kLanes) {
+                    const TileResult& to, std::int64_t width) {
+  for_vectors(width, [&](std::int64_t first, auto stored) {
     const std::int64_t present = std::clamp<std::int64_t>(rows - first, 0, kLanes);
     for_vectors(columns, [&](std::int64_t column, auto lanes) {
       std::array<Vec, kLanes> square{};
@@ -141,12 +163,12 @@ void transpose_tile(const TileRows& from, std::int64_t rows, std::int64_t column
         for (int i = 0; i < present; ++i) square[i] = load(corner + i * from.stride, lanes);
       }
       swap_across<1>(square);
-      const std::int64_t width = std::min<std::int64_t>(kLanes, columns - column);
-      for (int i = 0; i < width; ++i) {
-        store(square[i] * scale, to.data + (column + i) * to.stride + first, Full{});
+      const std::int64_t written = std::min<std::int64_t>(kLanes, columns - column);
+      for (int i = 0; i < written; ++i) {
+        store(square[i] * scale, to.data + (column + i) * to.stride + first, stored);
       }
     });
-  }
+  });
 }
 
 }  // namespace softmoe::ops::cpu

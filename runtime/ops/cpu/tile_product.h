@@ -1,8 +1,8 @@
 #pragma once
 
-// Products of matrices so small that they lie in a core's caches: tiles of attention. A library
-// first copies its operands into an order of its own, which takes as long as such a product, and
-// knows nothing of a diagonal.
+// Products of matrices that lie in a core's caches, or of which one is read once: tiles of
+// attention, and few rows. A library first copies its operands into an order of its own, which
+// takes as long as such a product, and knows nothing of a diagonal.
 
 #include <cstdint>
 #include <limits>
@@ -14,6 +14,8 @@ struct TileFactor {
   const float* data;
   std::int64_t row_stride;
   std::int64_t term_stride;
+  /// Read once, from memory, row by row: the next rows are fetched while these are multiplied.
+  bool is_far = false;
 };
 
 /// A matrix of which whole rows are read.
@@ -51,10 +53,10 @@ struct TileExtents {
 void multiply_tile(const TileExtents& extents, const TileFactor& factor, const TileRows& rows,
                    const TileResult& result);
 
-/// to[column, row] = scale * from[row, column]; the rest of the `to.stride` numbers of a row is 0.
+/// to[column, row] = scale * from[row, column], and 0 for row in [rows, width).
 /// @param rows, columns  of `from`
-/// @param to             [columns, to.stride], the stride a multiple of kLanes
+/// @param to             [columns, width]
 void transpose_tile(const TileRows& from, std::int64_t rows, std::int64_t columns, float scale,
-                    const TileResult& to);
+                    const TileResult& to, std::int64_t width);
 
 }  // namespace softmoe::ops::cpu

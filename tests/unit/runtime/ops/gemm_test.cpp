@@ -80,7 +80,8 @@ TEST(Gemm, IsTheSameEverywhere) {
   };
   Everywhere everywhere;
   // 1, and 600 rows, which are cut in two; no rows, no columns, no inner dim; small results of long
-  // sums, which are cut by their terms, 16,384 elements at a time.
+  // sums, which are cut by their terms, 16,384 elements at a time; few rows and
+  // many columns, and few columns for many rows.
   for (const Case& c : {Case{0, 3, 5, 0},
                         {3, 0, 5, 0},
                         {3, 5, 0, 0},
@@ -92,7 +93,14 @@ TEST(Gemm, IsTheSameEverywhere) {
                         {600, 33, 17, 0.5},
                         {7, 33, 131, 0.5},
                         {64, 256, 512, 0},
-                        {64, 257, 513, 1}}) {
+                        {64, 257, 513, 1},
+                        {8, 48, 16, 0},
+                        {33, 149, 100, 0},
+                        {64, 512, 1024, 0},
+                        {64, 60, 1025, 0},
+                        {96, 50, 31, 0},
+                        {70, 16, 33, 0},
+                        {300, 64, 40, 0}}) {
     for (const Transpose a : kTransposes) {
       for (const Transpose b : kTransposes) {
         everywhere.expect_same(
