@@ -30,7 +30,7 @@ struct ExpertFfnArguments {
 };
 
 /// Whether experts are taken one by one: in f32 on a processor, where the inner rows of the largest
-/// block stay in a core's cache, and blocks are small enough to share out among the workers.
+/// block stay in a core's cache, and runs are short enough to share out among the workers.
 [[nodiscard]] bool takes_experts_one_by_one(const Stream& stream, ConstTensorView h_M2F,
                                             const ExpertRows& rows);
 

@@ -9,18 +9,19 @@ namespace softmoe::ops {
 
 bool takes_experts_one_by_one(const Stream& stream, ConstTensorView h_M2F, const ExpertRows& rows) {
   if (!has_vector_kernels(stream, h_M2F.dtype())) return false;
-  std::int64_t largest = 0;
+  std::int64_t longest = 0;
+  std::int64_t block = 0;
   for (std::size_t run = 1; run < rows.row_begin.size(); ++run) {
     const std::int64_t count = rows.row_begin[run] - rows.row_begin[run - 1];
-    largest = std::max(largest, std::min(count, cpu::block_rows(count)));
+    longest = std::max(longest, count);
+    block = std::max(block, std::min(count, cpu::block_rows(count)));
   }
   // A product needs room for its weights besides.
   constexpr std::int64_t kCacheBytes = std::int64_t{5} << 18;
-  // With blocks of half a share at most, none of the workers is left alone for long.
+  // With runs of half a share at most, none of the workers is left alone for long.
   const int workers = stream.workers().size();
-  const std::int64_t least_rows = workers == 1 ? largest : 2 * workers * largest;
-  return largest * h_M2F.dim(1) * size_of(h_M2F.dtype()) <= kCacheBytes &&
-         least_rows <= h_M2F.dim(0);
+  const std::int64_t least_rows = workers == 1 ? longest : 2 * workers * longest;
+  return block * h_M2F.dim(1) * size_of(h_M2F.dtype()) <= kCacheBytes && least_rows <= h_M2F.dim(0);
 }
 
 namespace {

@@ -19,28 +19,22 @@ struct RowBlock {
   std::int64_t last;
 };
 
-std::int64_t rows_of(const ExpertRows& rows, std::int64_t number) {
-  const auto index = static_cast<std::size_t>(number);
-  return rows.row_begin[index + 1] - rows.row_begin[index];
-}
-
-/// Calls run(RowBlock) for the blocks of all runs, largest first.
+/// Calls run(RowBlock) for the blocks of all runs, those of one run one after the other, and the
+/// longest run first. A run without rows has one block without rows.
 template <class Run>
-void for_row_blocks_of(Workers& workers, const ExpertRows& rows, const Run& run) {
-  LargestFirst blocks(workers, /*are_near=*/false, [&](const GroupBlock& item) {
-    const auto [cut, begin, end, cost] = item.block;
-    const std::int64_t before = rows.row_begin[static_cast<std::size_t>(item.group)];
-    run(RowBlock{item.group, begin, end, before + begin, before + end});
+void for_blocks_of_runs(Workers& workers, const ExpertRows& rows, const Run& run) {
+  LargestFirst runs(workers, /*are_near=*/false, [&](const GroupBlock& item) {
+    const std::int64_t before = item.block.begin;
+    for_each_row_block(item.block.end - before, [&](std::int64_t begin, std::int64_t end) {
+      run(RowBlock{item.group, begin, end, before + begin, before + end});
+    });
   });
   for (std::int64_t number = 0; number < std::ssize(rows.row_begin) - 1; ++number) {
-    const std::int64_t count = rows_of(rows, number);
-    const std::int64_t step = block_rows(count);
-    for (std::int64_t begin = 0; begin < count; begin += step) {
-      const std::int64_t end = std::min(count, begin + step);
-      blocks.add({number, {.cut = Cut::rows, .begin = begin, .end = end, .cost = end - begin}});
-    }
+    const std::int64_t begin = rows.row_begin[static_cast<std::size_t>(number)];
+    const std::int64_t end = rows.row_begin[static_cast<std::size_t>(number) + 1];
+    runs.add({number, {.cut = Cut::rows, .begin = begin, .end = end, .cost = end - begin}});
   }
-  blocks.run_gathered();
+  runs.run_gathered();
 }
 
 /// The products of all runs with their experts' weights.
@@ -63,7 +57,7 @@ void expert_ffn(const ExpertFfnArguments& arguments, Stream& stream) {
         products(rows, arguments.x_MH, arguments.gate_up_e2FH, Transpose::yes, arguments.h_M2F);
     const GroupedGemmArguments down =
         products(rows, arguments.a_MF, arguments.down_eHF, Transpose::yes, arguments.y_MH);
-    for_row_blocks_of(*workers, rows, [&](const RowBlock& block) {
+    for_blocks_of_runs(*workers, rows, [&](const RowBlock& block) {
       const auto [number, begin, end, first, last] = block;
       multiply(group_product(gate_up, number), begin, end);
       swiglu_rows(arguments.h_M2F.rows(first, last), arguments.gate_M.rows(first, last),
@@ -90,7 +84,7 @@ void expert_ffn_backward(const ExpertFfnBackwardArguments& arguments, Stream& st
                                             .d_weights = arguments.d_down_eHF,
                                             .beta = arguments.down_beta,
                                             .row_begin = rows.row_begin};
-    for_row_blocks_of(*workers, rows, [&](const RowBlock& block) {
+    for_blocks_of_runs(*workers, rows, [&](const RowBlock& block) {
       const auto [number, begin, end, first, last] = block;
       multiply(group_product(d_a, number), begin, end);
       const TensorView a = arguments.a_MF.rows(first, last);
@@ -101,28 +95,11 @@ void expert_ffn_backward(const ExpertFfnBackwardArguments& arguments, Stream& st
                             .d_h_M2F = h,
                             .d_gate_M = arguments.d_gate_M.rows(first, last),
                             .a_MF = a});
-      const bool is_whole = end - begin == rows_of(rows, number);
-      if (is_whole) multiply(group_weight_product(d_down, number));
-      if (is_whole) multiply(group_weight_product(d_gate_up, number));
+      // While rows of the block are in the cache.
+      multiply(rows_of_weight_product(group_weight_product(d_down, number), begin, end));
+      multiply(rows_of_weight_product(group_weight_product(d_gate_up, number), begin, end));
       multiply(group_product(d_x, number), begin, end);
     });
-    // Experts of several blocks, and those without rows, whose gradients may have to become zero.
-    LargestFirst blocks(*workers, /*are_near=*/false, [&](const GroupBlock& item) {
-      const bool is_down = item.group % 2 == 1;
-      multiply_block(group_weight_product(is_down ? d_down : d_gate_up, item.group / 2),
-                     item.block);
-    });
-    for (std::int64_t expert = 0; expert < std::ssize(rows.row_begin) - 1; ++expert) {
-      const std::int64_t count = rows_of(rows, expert);
-      if (count > 0 && block_rows(count) >= count) continue;
-      for_each_block(group_weight_product(d_gate_up, expert), [&](const Block& block) {
-        blocks.add({2 * expert, block});
-      });
-      for_each_block(group_weight_product(d_down, expert), [&](const Block& block) {
-        blocks.add({2 * expert + 1, block});
-      });
-    }
-    blocks.run_gathered();
   });
 }
 

@@ -123,6 +123,15 @@ Product group_weight_product(const GroupedGemmWeightArguments& arguments, std::i
           .c = d_weights.as<float>().data() + group * n * k};
 }
 
+Product rows_of_weight_product(const Product& whole, std::int64_t begin, std::int64_t end) {
+  Product part = whole;
+  part.extents.k = end - begin;
+  part.a.data += begin * whole.a.stride;
+  part.b.data += begin * whole.b.stride;
+  if (begin > 0) part.extents.beta = 1.0F;
+  return part;
+}
+
 void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
     multiply_groups(*workers, arguments.weights.dim(0) * arguments.runs,
@@ -133,8 +142,18 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Arena& /*scratch*/, Str
 void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& /*scratch*/,
                          Stream& stream) {
   stream.run([arguments, workers = &stream.workers()] {
-    multiply_groups(*workers, arguments.d_weights.dim(0),
-                    [&](std::int64_t group) { return group_weight_product(arguments, group); });
+    LargestFirst blocks(*workers, /*are_near=*/false, [&](const GroupBlock& item) {
+      // By blocks of rows, as expert_ffn_backward() has them while they are in the cache.
+      const Product whole = group_weight_product(arguments, item.group);
+      for_each_row_block(whole.extents.k, [&](std::int64_t begin, std::int64_t end) {
+        multiply_block(rows_of_weight_product(whole, begin, end), item.block);
+      });
+    });
+    for (std::int64_t group = 0; group < arguments.d_weights.dim(0); ++group) {
+      for_each_block(group_weight_product(arguments, group),
+                     [&](const Block& block) { blocks.add({.group = group, .block = block}); });
+    }
+    blocks.run_gathered();
   });
 }
 

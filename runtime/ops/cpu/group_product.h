@@ -15,4 +15,9 @@ namespace softmoe::ops::cpu {
 [[nodiscard]] Product group_weight_product(const GroupedGemmWeightArguments& arguments,
                                            std::int64_t group);
 
+/// Rows [begin, end) of a weight gradient's product: of those that are its terms. The first adds to
+/// what beta says, the others to the first.
+[[nodiscard]] Product rows_of_weight_product(const Product& whole, std::int64_t begin,
+                                             std::int64_t end);
+
 }  // namespace softmoe::ops::cpu

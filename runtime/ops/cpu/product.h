@@ -27,9 +27,6 @@ struct Block {
   std::int64_t cost;  ///< multiplications and what else goes with them
 };
 
-/// The most rows of a block.
-inline constexpr std::int64_t kMostBlockRows = 768;
-
 /// Rows of the result that one call computes. Every call packs all of B again, which costs 1 % at
 /// 512 rows and 4 % at 256 (measured); and a row's bits depend on its neighbours, so the cut
 /// depends on the shape alone, never on the number of workers.
@@ -39,6 +36,18 @@ inline constexpr std::int64_t kMostBlockRows = 768;
   constexpr std::int64_t kKernelRows = 16;  // a multiple of what kernels compute at once
   const std::int64_t rows = (m + num_blocks - 1) / num_blocks;
   return (rows + kKernelRows - 1) / kKernelRows * kKernelRows;
+}
+
+/// Calls body(begin, end) for the blocks of so many rows, once for none.
+template <class Body>
+void for_each_row_block(std::int64_t rows, const Body& body) {
+  const std::int64_t step = block_rows(rows);
+  std::int64_t begin = 0;
+  do {
+    const std::int64_t end = std::min(rows, begin + step);
+    body(begin, end);
+    begin = end;
+  } while (begin < rows);
 }
 
 /// Columns of the result that one call computes where its rows make one block.
