@@ -56,7 +56,7 @@ constexpr std::int64_t kFewRows = 96;
 
 bool has_few_rows(const Product& product) {
   const auto [m, n, k, alpha, beta] = product.extents;
-  return has_columns_in_line(product) && m >= kLanes / 2 && m <= kFewRows && n >= kColumnsAtOnce &&
+  return has_columns_in_line(product) && m >= kLanes && m <= kFewRows && n >= kColumnsAtOnce &&
          k >= kLanes && whole_vectors(m) * k <= kMostTurned;
 }
 
