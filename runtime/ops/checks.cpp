@@ -46,6 +46,16 @@ void Checks::equal(std::string_view name, std::int64_t value, std::int64_t wante
   throw InvalidArgument(fmt::format("{}: {} is {}, must be {}", operation_, name, value, wanted));
 }
 
+void Checks::groups(std::span<const std::int64_t> row_begin, std::int64_t num_groups,
+                    std::int64_t num_rows) const {
+  equal("size of row_begin", std::ssize(row_begin), num_groups + 1);
+  equal("first of row_begin", row_begin.front(), 0);
+  equal("last of row_begin", row_begin.back(), num_rows);
+  for (std::size_t group = 1; group < row_begin.size(); ++group) {
+    at_least("row_begin of a group", row_begin[group], row_begin[group - 1]);
+  }
+}
+
 void refuse_row(std::string_view operation, std::int64_t entry, std::int64_t row,
                 std::int64_t num_rows) {
   throw InvalidArgument(

@@ -3,7 +3,9 @@
 // What an operation demands of its tensors, with messages that name the operation, the tensor and
 // the shapes. Checked once, by the dispatcher; kernels rely on it.
 
+#include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 
 #include "runtime/device/view.h"
@@ -33,6 +35,10 @@ class Checks {
   /// @throws InvalidArgument "adamw: update is 0, must be at least 1"
   void at_least(std::string_view name, std::int64_t value, std::int64_t minimum) const;
   void equal(std::string_view name, std::int64_t value, std::int64_t wanted) const;
+  /// Groups' rows lie behind one another and fill [0, num_rows): row_begin has num_groups + 1
+  /// entries, from 0 to num_rows and never falling. @throws InvalidArgument naming the entry
+  void groups(std::span<const std::int64_t> row_begin, std::int64_t num_groups,
+              std::int64_t num_rows) const;
 
  private:
   std::string_view operation_;

@@ -34,8 +34,9 @@ struct ExpertFfnArguments {
 [[nodiscard]] bool takes_experts_one_by_one(const Stream& stream, ConstTensorView h_M2F,
                                             const ExpertRows& rows);
 
-/// The bits of grouped_gemm(), swiglu() and grouped_gemm() once more; wants
-/// takes_experts_one_by_one().
+/// The bits of grouped_gemm(), swiglu() and grouped_gemm() once more, in place of them where
+/// takes_experts_one_by_one(). y = (silu(h1) * h3 * gate) W_down^T with [h1 | h3] = x W_gate_up^T.
+/// @throws InvalidArgument naming the shapes if they do not fit.
 using ExpertFfnOp = void(const ExpertFfnArguments& arguments, Stream& stream);
 ExpertFfnOp expert_ffn;
 namespace cpu {
@@ -59,7 +60,9 @@ struct ExpertFfnBackwardArguments {
   ExpertRows rows;            ///< in one run
 };
 
-/// The bits of the single operations once more; wants takes_experts_one_by_one().
+/// The gradients of expert_ffn(), the activation computed from h again; the bits of the single
+/// operations once more, in place of them where takes_experts_one_by_one().
+/// @throws InvalidArgument naming the shapes if they do not fit, or if there are several runs.
 using ExpertFfnBackwardOp = void(const ExpertFfnBackwardArguments& arguments, Stream& stream);
 ExpertFfnBackwardOp expert_ffn_backward;
 namespace cpu {

@@ -41,7 +41,9 @@ void check_experts(const Checks& check, const ExpertTensors& tensors, const Expe
   const auto& [x_MH, gate_M, gate_up_e2FH, down_eHF, h_M2F, a_MF] = tensors;
   check.rank({"x_MH", x_MH}, 2);
   check.rank({"a_MF", a_MF}, 2);
-  const std::int64_t experts = (std::ssize(rows.row_begin) - 1) / rows.runs;
+  check.rank({"down_eHF", down_eHF}, 3);
+  check.at_least("runs", rows.runs, 1);
+  const std::int64_t experts = down_eHF.dim(0);
   const std::int64_t hidden = x_MH.dim(1);
   const std::int64_t inner = a_MF.dim(1);
   check.same_float({{"x_MH", x_MH},
@@ -55,7 +57,7 @@ void check_experts(const Checks& check, const ExpertTensors& tensors, const Expe
   check.shape({"down_eHF", down_eHF}, {experts, hidden, inner});
   check.shape({"h_M2F", h_M2F}, {x_MH.dim(0), 2 * inner});
   check.shape({"a_MF", a_MF}, {x_MH.dim(0), inner});
-  check.equal("last of row_begin", rows.row_begin.back(), x_MH.dim(0));
+  check.groups(rows.row_begin, experts * rows.runs, x_MH.dim(0));
   require(takes_experts_one_by_one(stream, h_M2F, rows),
           "experts are taken one by one where takes_experts_one_by_one() says so");
 }

@@ -6,17 +6,6 @@ namespace softmoe::ops {
 
 namespace {
 
-/// The groups' rows lie behind one another and fill [0, num_rows).
-void check_groups(const Checks& check, std::span<const std::int64_t> row_begin,
-                  std::int64_t num_groups, std::int64_t num_rows) {
-  check.equal("size of row_begin", static_cast<std::int64_t>(row_begin.size()), num_groups + 1);
-  check.equal("first of row_begin", row_begin.front(), 0);
-  check.equal("last of row_begin", row_begin.back(), num_rows);
-  for (std::size_t group = 1; group < row_begin.size(); ++group) {
-    check.at_least("row_begin of a group", row_begin[group], row_begin[group - 1]);
-  }
-}
-
 void check_runs(const Checks& check, const Stream& stream, std::int64_t runs) {
   check.at_least("runs", runs, 1);
   if (runs > 1 && stream.backend() == Backend::cuda) refuse_cuda("a grouped product over runs");
@@ -72,7 +61,7 @@ void grouped_gemm(const GroupedGemmArguments& arguments, Arena& scratch, Stream&
                                         : Shape{weights.dim(0), k, n});
   check.shape({"out", out}, {rows.dim(0), n});
   check_runs(check, stream, runs);
-  check_groups(check, row_begin, weights.dim(0) * runs, rows.dim(0));
+  check.groups(row_begin, weights.dim(0) * runs, rows.dim(0));
   pick<GroupedGemmOp>(stream, rows.dtype(),
                       {"grouped_gemm", &reference::grouped_gemm, &cpu::grouped_gemm,
                        &cuda::grouped_gemm})(arguments, scratch, stream);
@@ -90,7 +79,7 @@ void grouped_gemm_weight(const GroupedGemmWeightArguments& arguments, Arena& scr
   check_runs(check, stream, runs);
   check.at_least("run", run, 0);
   check.at_least("runs", runs, run + 1);
-  check_groups(check, row_begin, d_weights.dim(0) * runs, rows.dim(0));
+  check.groups(row_begin, d_weights.dim(0) * runs, rows.dim(0));
   pick<GroupedGemmWeightOp>(stream, rows.dtype(),
                             {"grouped_gemm_weight", &reference::grouped_gemm_weight,
                              &cpu::grouped_gemm_weight, &cuda::grouped_gemm_weight})(

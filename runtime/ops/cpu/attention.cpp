@@ -71,7 +71,8 @@ void attend_block(const AttentionArguments& arguments, const AttentionHead& head
     for (std::int64_t query = 0; query < tile.queries(); query += kLanes) {
       softmax.take_scores(tile, query, room.scores);
     }
-    for (std::int64_t query = 0; query < tile.queries() && !is_first; ++query) {
+    const std::int64_t begun = is_first ? 0 : tile.queries();
+    for (std::int64_t query = 0; query < begun; ++query) {
       scale_row(o + query * head.o_stride, shape.head_size,
                 softmax.factor[static_cast<std::size_t>(query)]);
     }

@@ -189,9 +189,12 @@ TEST(ExpertFfn, RefusesWhatDoesNotFit) {
   narrow.y_MH = narrow.y_MH.rows(1, 4000);
   EXPECT_THAT([&] { expert_ffn(narrow, on.stream); },
               ThrowsMessage<InvalidArgument>(HasSubstr("expert_ffn: y_MH has shape")));
-  ExpertFfnBackwardArguments runs = pass.backward(1.0);
-  runs.d_down_eHF = pass.d_gate_up;
-  EXPECT_THAT([&] { expert_ffn_backward(runs, on.stream); },
+  const std::vector<std::int64_t> too_few(kRowBegin.begin(), kRowBegin.end() - 2);
+  EXPECT_THAT([&] { expert_ffn(pass.forward({.row_begin = too_few}), on.stream); },
+              ThrowsMessage<InvalidArgument>(HasSubstr("expert_ffn: size of row_begin is 11")));
+  ExpertFfnBackwardArguments swapped = pass.backward(1.0);
+  swapped.d_down_eHF = pass.d_gate_up;
+  EXPECT_THAT([&] { expert_ffn_backward(swapped, on.stream); },
               ThrowsMessage<InvalidArgument>(HasSubstr("expert_ffn_backward: d_down_eHF")));
 }
 
