@@ -56,11 +56,11 @@ Bytes room(const RowLoad& load, std::span<const std::int32_t> count_PC, int rank
 }  // namespace
 
 ExchangeRank::ExchangeRank(parallel::Communicator& communicator, const RowLoad& load,
-                           std::int64_t row_bytes)
+                           std::span<const std::int32_t> count_PC, std::int64_t row_bytes)
     : communicator_(communicator),
       load_(load),
       row_bytes_(row_bytes),
-      count_PC_(make_row_counts(load)),
+      count_PC_(count_PC),
       device_({.backend = Backend::cpu, .num_threads = 1}),
       stream_(device_),
       arena_(device_, room(load, count_PC_, communicator.rank().value, row_bytes)),
@@ -69,7 +69,7 @@ ExchangeRank::ExchangeRank(parallel::Communicator& communicator, const RowLoad& 
       count_C_(arena_.push<std::int32_t>(load.cells())) {
   check_row_bytes(row_bytes);
   const std::int64_t me = communicator.rank().value;
-  const std::span<const std::int32_t> mine = std::span<const std::int32_t>(count_PC_).subspan(
+  const std::span<const std::int32_t> mine = count_PC_.subspan(
       static_cast<std::size_t>(me * load.cells()), static_cast<std::size_t>(load.cells()));
   upload(mine, count_C_, stream_);
   stream_.synchronize();

@@ -20,8 +20,11 @@ namespace softmoe::bench {
 class ExchangeRank {
  public:
   /// @param communicator  outlives this object
+  /// @param count_PC      make_row_counts(load); outlives this object, and ranks of one process may
+  ///                      share it
   /// @param row_bytes     a multiple of 4, at least kMinTaggedRowBytes
-  ExchangeRank(parallel::Communicator& communicator, const RowLoad& load, std::int64_t row_bytes);
+  ExchangeRank(parallel::Communicator& communicator, const RowLoad& load,
+               std::span<const std::int32_t> count_PC, std::int64_t row_bytes);
 
   /// Gathers the counts and plans the exchange by them.
   void gather();
@@ -38,7 +41,6 @@ class ExchangeRank {
   /// Overwrites what arrived, so that rows of an earlier move cannot pass for those of the next.
   void forget();
 
-  [[nodiscard]] std::span<const std::int32_t> count_PC() const { return count_PC_; }
   [[nodiscard]] std::int64_t rows_sent() const { return exchange_.rows_sent(); }
   [[nodiscard]] std::int64_t rows_received() const { return exchange_.rows_received(); }
   [[nodiscard]] std::int64_t row_bytes() const { return row_bytes_; }
@@ -52,7 +54,7 @@ class ExchangeRank {
   parallel::Communicator& communicator_;
   RowLoad load_;
   std::int64_t row_bytes_;
-  std::vector<std::int32_t> count_PC_;
+  std::span<const std::int32_t> count_PC_;
   CpuDevice device_;
   Stream stream_;
   Arena arena_;

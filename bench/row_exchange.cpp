@@ -123,10 +123,11 @@ Line line_of_rows(std::string move, const Size& size, const RowTotals& totals, d
 }
 
 std::vector<Line> measure_exact(parallel::Communicator& world, const Size& size, Meter& meter) {
-  ExchangeRank rank(world, size.load, size.row_bytes);
-  const RowTotals totals(size.load, rank.count_PC());
+  const std::vector<std::int32_t> count_PC = make_row_counts(size.load);
+  ExchangeRank rank(world, size.load, count_PC, size.row_bytes);
+  const RowTotals totals(size.load, count_PC);
   double rows = 0;
-  for (const std::int32_t count : rank.count_PC()) rows += count;
+  for (const std::int32_t count : count_PC) rows += count;
   rows /= size.load.ranks;
   std::vector<Line> lines = {line_of_counts(size), line_of_rows("forward", size, totals, rows),
                              line_of_rows("reverse", size, totals, rows)};

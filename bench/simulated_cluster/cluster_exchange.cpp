@@ -45,6 +45,16 @@ struct Move {
   std::int64_t wrong = 0;     ///< elements of all ranks
 };
 
+/// Who has how many rows for whom. The ranks of the simulation are of one process and share it:
+/// copies of their own would be most of what a thousand of them hold.
+struct SharedLoad {
+  explicit SharedLoad(const RowLoad& load)
+      : count_PC(make_row_counts(load)), totals(load, count_PC) {}
+
+  std::vector<std::int32_t> count_PC;
+  RowTotals totals;
+};
+
 std::int64_t over_ranks(std::int64_t mine, MPI_Op operation) {
   std::int64_t all = 0;
   MPI_Allreduce(&mine, &all, 1, MPI_INT64_T, operation, MPI_COMM_WORLD);
@@ -102,8 +112,7 @@ std::vector<Move> move_counts(ExchangeRank& rank, const Options& options) {
   return {move};
 }
 
-std::vector<Move> move_rows(ExchangeRank& rank, const Options& options) {
-  const RowTotals totals(options.load, rank.count_PC());
+std::vector<Move> move_rows(ExchangeRank& rank, const RowTotals& totals, const Options& options) {
   const Cluster cluster = Cluster::from_environment();
   Move dispatch{.name = "dispatch"};
   Move combine{.name = "combine"};
@@ -198,8 +207,10 @@ int run(Options options) {
   if (options.what == "gradients") {
     moves = move_gradients(*world, options);
   } else {
-    ExchangeRank rank(*world, options.load, options.row_bytes);
-    moves = options.what == "counts" ? move_counts(rank, options) : move_rows(rank, options);
+    static const SharedLoad shared(options.load);
+    ExchangeRank rank(*world, options.load, shared.count_PC, options.row_bytes);
+    moves = options.what == "counts" ? move_counts(rank, options)
+                                     : move_rows(rank, shared.totals, options);
   }
   if (session.rank() == Rank(0)) print(options, moves);
   const bool is_right = std::all_of(moves.begin(), moves.end(), [](const Move& move) {
