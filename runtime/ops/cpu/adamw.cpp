@@ -9,6 +9,10 @@ namespace softmoe::ops::cpu {
 
 namespace {
 
+/// Floats ahead of which the four arrays are fetched. Processors do so by themselves, page by page,
+/// and begin anew with each; this took a tenth of the time. Beyond the end a fetch does nothing.
+constexpr std::int64_t kAhead = 512;
+
 /// The update with everything that is one number per step worked out in f64 beforehand.
 struct Update {
   float* parameter;
@@ -46,6 +50,10 @@ struct Update {
   void run(std::int64_t begin, std::int64_t end) const {
     for_vectors(end - begin, [&](std::int64_t offset, auto lanes) {
       const std::int64_t i = begin + offset;
+      __builtin_prefetch(parameter + i + kAhead);
+      __builtin_prefetch(gradient + i + kAhead);
+      __builtin_prefetch(first_moment + i + kAhead);
+      __builtin_prefetch(second_moment + i + kAhead);
       const Vec g = load(gradient + i, lanes) * gradient_scale;
       const Vec m = load(first_moment + i, lanes) * beta1 + g * one_less_beta1;
       const Vec v = load(second_moment + i, lanes) * beta2 + g * g * one_less_beta2;
