@@ -45,8 +45,8 @@ void KernelLayer::add_row_calls() {
                       ops::sum_rows({.rows = packed.rows(0, rows_),
                                      .place_of_N = place_of.part(0, rows_),
                                      .segment_begin = row_begin,
-                                     .out = y_TH,
-                                     .beta = 1.0},
+                                     .onto = y_TH,
+                                     .out = y_TH},
                                     stream);
                     }});
 }

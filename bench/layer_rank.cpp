@@ -63,9 +63,8 @@ experts::MoeWeights LayerRank::make_weights(int experts_here, int first_expert) 
 
 void LayerRank::forward(const router::RoutePlan& given) {
   saved_mark_ = work_.saved.mark();
-  ops::fill_zero(y_TH_, work_.compute);
   layer_.forward(
-      weights_, x_TH_, y_TH_,
+      weights_, x_TH_, /*residual_TH=*/{}, y_TH_,
       {.setting = {.k = mean_experts(config_), .alpha = config_.model.router.temperature},
        .tokens = {.seed = config_.training.seed, .first_token = tokens_.first},
        .given = &given},
@@ -74,8 +73,7 @@ void LayerRank::forward(const router::RoutePlan& given) {
 }
 
 void LayerRank::backward() {
-  ops::fill_zero(d_x_TH_, work_.compute);
-  layer_.backward(weights_, d_y_TH_, d_x_TH_, d_k_, work_);
+  layer_.backward(weights_, d_y_TH_, /*onto_TH=*/{}, d_x_TH_, d_k_, work_);
   work_.compute.synchronize();
   work_.saved.release(saved_mark_);
 }

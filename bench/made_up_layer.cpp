@@ -81,13 +81,11 @@ void MadeUpLayer::forward(const router::RoutePlan* given) {
   router::RouteArguments arguments = arguments_;
   arguments.given = given;
   if (given != nullptr) arguments.setting.quota.reset();
-  ops::fill_zero(y_TH_, work_.compute);
-  layer_.forward(weights_, x_TH_, y_TH_, arguments, statistics_, work_);
+  layer_.forward(weights_, x_TH_, /*residual_TH=*/{}, y_TH_, arguments, statistics_, work_);
 }
 
 void MadeUpLayer::backward() {
-  ops::fill_zero(d_x_TH_, work_.compute);
-  layer_.backward(weights_, d_y_TH_, d_x_TH_, d_k_, work_);
+  layer_.backward(weights_, d_y_TH_, /*onto_TH=*/{}, d_x_TH_, d_k_, work_);
   work_.saved.release(saved_mark_);
 }
 

@@ -37,8 +37,8 @@ MoeLayer::MoeLayer(const router::RouterConfig& config, const ExpertPlacement& pl
   require(placement.num_ranks() == ep.size(), "the placement is for another number of ranks");
 }
 
-void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorView y_TH,
-                       const router::RouteArguments& arguments,
+void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, ConstTensorView residual_TH,
+                       TensorView y_TH, const router::RouteArguments& arguments,
                        const router::RouteStatistics& statistics, Workspace& work) {
   const ArenaScope scope(work.scratch);
   const int layer = arguments.setting.layer;
@@ -79,7 +79,7 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
     plan_waves();
   }
   if (stays_here()) {
-    forward_here(weights, y_TH, work);
+    forward_here(weights, residual_TH, y_TH, work);
     return;
   }
   if (is_alone()) {
@@ -95,7 +95,7 @@ void MoeLayer::forward(const MoeWeights& weights, ConstTensorView x_TH, TensorVi
     if (wave > 0) enter_wave(wave, work);
     forward_wave(weights, sent, returned_NH, work);
   }
-  combine(returned_NH, y_TH, work);
+  combine(returned_NH, residual_TH, y_TH, work);
 }
 
 void MoeLayer::plan_waves() {
@@ -143,7 +143,8 @@ void MoeLayer::forward_wave(const MoeWeights& weights, const Sent& sent, TensorV
       back, work);
 }
 
-void MoeLayer::forward_here(const MoeWeights& weights, TensorView y_TH, Workspace& work) {
+void MoeLayer::forward_here(const MoeWeights& weights, ConstTensorView residual_TH, TensorView y_TH,
+                            Workspace& work) {
   push_rows(weights, keeps_rows() ? work.saved : work.scratch);
   pack_here(work);
   const TensorView y_MH = work.scratch.push(rows_.x_MH.dtype(), rows_.x_MH.shape());
@@ -151,11 +152,12 @@ void MoeLayer::forward_here(const MoeWeights& weights, TensorView y_TH, Workspac
     const PhaseScope phase(work.progress, Phase::experts, layer());
     grouped_ffn(weights.ffn, rows_, y_MH, work);
   }
-  combine(y_MH, y_TH, work);
+  combine(y_MH, residual_TH, y_TH, work);
 }
 
-void MoeLayer::backward_here(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
-                             TensorView d_k, Workspace& work) {
+void MoeLayer::backward_here(const MoeWeights& weights, ConstTensorView d_y_TH,
+                             ConstTensorView onto_TH, TensorView d_x_TH, TensorView d_k,
+                             Workspace& work) {
   if (!keeps_rows()) {
     push_rows(weights, work.scratch);
     pack_here(work);
@@ -172,15 +174,15 @@ void MoeLayer::backward_here(const MoeWeights& weights, ConstTensorView d_y_TH, 
     grouped_ffn_backward(weights.ffn, rows_, returned.d_rows_MH, returned.d_x_MH,
                          returned.d_gate_M1.reshaped({rows_.x_MH.dim(0)}), work);
   }
-  combine(returned.d_x_MH, d_x_TH, work);
+  combine(returned.d_x_MH, onto_TH, d_x_TH, work);
   add_route_gradients(weights, returned.d_gate_M1, d_x_TH, d_k, work);
 }
 
-void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
-                        TensorView d_k, Workspace& work) {
+void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, ConstTensorView onto_TH,
+                        TensorView d_x_TH, TensorView d_k, Workspace& work) {
   const ArenaScope scope(work.scratch);
   if (stays_here()) {
-    backward_here(weights, d_y_TH, d_x_TH, d_k, work);
+    backward_here(weights, d_y_TH, onto_TH, d_x_TH, d_k, work);
     return;
   }
   const std::int64_t num_sent = exchange_.rows_sent();
@@ -199,7 +201,7 @@ void MoeLayer::backward(const MoeWeights& weights, ConstTensorView d_y_TH, Tenso
     enter_wave(wave, work);
     backward_wave(weights, again, gradients, work);
   }
-  combine(gradients.d_sent_NH, d_x_TH, work);
+  combine(gradients.d_sent_NH, onto_TH, d_x_TH, work);
   add_route_gradients(weights, gradients.d_placed_gate_N1, d_x_TH, d_k, work);
 }
 
@@ -341,13 +343,14 @@ void MoeLayer::run_chunks(std::span<const parallel::RowJourney> out, Run run,
   join(work.exchange, work.compute);
 }
 
-void MoeLayer::combine(ConstTensorView rows_NH, TensorView y_TH, Workspace& work) const {
+void MoeLayer::combine(ConstTensorView rows_NH, ConstTensorView onto_TH, TensorView y_TH,
+                       Workspace& work) const {
   const PhaseScope phase(work.progress, Phase::combine, layer());
   ops::sum_rows({.rows = rows_NH,
                  .place_of_N = order_.place_of.part(0, rows_NH.dim(0)),
                  .segment_begin = plan_.row_begin_T1,
-                 .out = y_TH,
-                 .beta = 1.0},
+                 .onto = onto_TH,
+                 .out = y_TH},
                 work.compute);
 }
 

@@ -58,19 +58,22 @@ class MoeLayer {
   MoeLayer(const router::RouterConfig& config, const ExpertPlacement& placement,
            parallel::Communicator& ep, const Receiving& receiving);
 
-  /// y_TH += sum over each token's experts of gate * expert(x). Activations go to work.saved.
-  /// @param arguments  setting, tokens, mode and gain of the router; its logits are computed here
-  void forward(const MoeWeights& weights, ConstTensorView x_TH, TensorView y_TH,
-               const router::RouteArguments& arguments, const router::RouteStatistics& statistics,
-               Workspace& work);
+  /// y_TH = residual_TH + sum over each token's experts of gate * expert(x). Activations go to
+  /// work.saved.
+  /// @param residual_TH  may be y_TH, to add to it, or a default one, for nothing
+  /// @param arguments    setting, tokens, mode and gain of the router; its logits are computed here
+  void forward(const MoeWeights& weights, ConstTensorView x_TH, ConstTensorView residual_TH,
+               TensorView y_TH, const router::RouteArguments& arguments,
+               const router::RouteStatistics& statistics, Workspace& work);
 
   /// The input of the last forward pass stands elsewhere now: it was computed again.
   void move_input(ConstTensorView x_TH) { x_TH_ = x_TH; }
 
-  /// d_x_TH += the gradient of x; weights' gradients and d_k (f64 [1]) are added to.
-  /// @param d_y_TH  gradient of y
-  void backward(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
-                TensorView d_k, Workspace& work);
+  /// d_x_TH = onto_TH + the gradient of x; weights' gradients and d_k (f64 [1]) are added to.
+  /// @param d_y_TH   gradient of y
+  /// @param onto_TH  may be d_x_TH, to add to it, or a default one, for nothing
+  void backward(const MoeWeights& weights, ConstTensorView d_y_TH, ConstTensorView onto_TH,
+                TensorView d_x_TH, TensorView d_k, Workspace& work);
 
   [[nodiscard]] const router::RoutePlan& plan() const { return plan_; }
   [[nodiscard]] MoeTraffic traffic() const;
@@ -92,9 +95,10 @@ class MoeLayer {
   [[nodiscard]] bool is_alone() const { return placement_.num_ranks() == 1; }
   /// Then the order of sending is that of arrival, and rows are packed where they are worked on.
   [[nodiscard]] bool stays_here() const { return is_alone() && waves_ == 1; }
-  void forward_here(const MoeWeights& weights, TensorView y_TH, Workspace& work);
-  void backward_here(const MoeWeights& weights, ConstTensorView d_y_TH, TensorView d_x_TH,
-                     TensorView d_k, Workspace& work);
+  void forward_here(const MoeWeights& weights, ConstTensorView residual_TH, TensorView y_TH,
+                    Workspace& work);
+  void backward_here(const MoeWeights& weights, ConstTensorView d_y_TH, ConstTensorView onto_TH,
+                     TensorView d_x_TH, TensorView d_k, Workspace& work);
   void pack_here(Workspace& work) const;
 
   void order_rows(Workspace& work);
@@ -123,7 +127,9 @@ class MoeLayer {
   template <class Run>
   void run_chunks(std::span<const parallel::RowJourney> out, Run run,
                   std::span<const parallel::RowJourney> back, Workspace& work);
-  void combine(ConstTensorView rows_NH, TensorView y_TH, Workspace& work) const;
+  /// y_TH = onto_TH + the sum of each token's rows.
+  void combine(ConstTensorView rows_NH, ConstTensorView onto_TH, TensorView y_TH,
+               Workspace& work) const;
   void add_route_gradients(const MoeWeights& weights, ConstTensorView d_placed_gate_N1,
                            TensorView d_x_TH, TensorView d_k, Workspace& work) const;
   /// The gradients of the router's weights and of its input, from those of the logits.

@@ -25,8 +25,7 @@ void FeedForward::project(ConstTensorView x_TH, Workspace& work) {
   linear(weights_.gate_up, x_TH, h_T2F_, /*beta=*/0.0, work.compute);
 }
 
-void FeedForward::backward(ConstTensorView d_y_TH, TensorView d_x_TH, double beta,
-                           Workspace& work) {
+void FeedForward::backward(ConstTensorView d_y_TH, TensorView d_x_TH, Workspace& work) {
   const PhaseScope phase(work.progress, Phase::feed_forward, layer_);
   const ArenaScope scope(work.scratch);
   const TensorView d_a_TF = push_activation(work);
@@ -37,8 +36,7 @@ void FeedForward::backward(ConstTensorView d_y_TH, TensorView d_x_TH, double bet
   ops::swiglu_backward({.d_a_MF = d_a_TF, .h_M2F = h_T2F_, .d_h_M2F = d_h_T2F, .a_MF = a_TF},
                        work.compute);
   linear_weight_gradient(weights_.down, d_y_TH, a_TF, work);
-  linear_backward(weights_.gate_up,
-                  {.d_y_TO = d_h_T2F, .x_TI = x_TH_, .d_x_TI = d_x_TH, .beta = beta}, work);
+  linear_backward(weights_.gate_up, {.d_y_TO = d_h_T2F, .x_TI = x_TH_, .d_x_TI = d_x_TH}, work);
 }
 
 TensorView FeedForward::push_activation(Workspace& work) const {

@@ -21,8 +21,8 @@ class FeedForward {
   void forward(ConstTensorView x_TH, TensorView y_TH, Workspace& work);
   /// Of forward what backward reads: the inner activation, on work.saved.
   void recompute(ConstTensorView x_TH, Workspace& work);
-  /// d_x_TH = beta * d_x_TH + the gradient of x.
-  void backward(ConstTensorView d_y_TH, TensorView d_x_TH, double beta, Workspace& work);
+  /// d_x_TH = the gradient of x.
+  void backward(ConstTensorView d_y_TH, TensorView d_x_TH, Workspace& work);
 
  private:
   void project(ConstTensorView x_TH, Workspace& work);

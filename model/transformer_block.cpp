@@ -23,10 +23,13 @@ TensorView TransformerBlock::forward(const Batch& batch, ConstTensorView x_TH,
   const TensorView y_TH = work.saved.push(x_TH.dtype(), x_TH.shape());
   const TensorView middle_TH = activations.saved.push(x_TH.dtype(), x_TH.shape());
   const TensorView normed_TH = attend(batch, cache, middle_TH, activations);
-  ops::copy(middle_TH, y_TH, work.compute);
   // The plan is kept in any case.
-  if (moe_)
-    moe_->forward(*weights_.moe, normed_TH, y_TH, routing.arguments, routing.statistics, work);
+  if (moe_) {
+    moe_->forward(*weights_.moe, normed_TH, middle_TH, y_TH, routing.arguments, routing.statistics,
+                  work);
+  } else {
+    ops::copy(middle_TH, y_TH, work.compute);
+  }
   if (feed_forward_) feed_forward_->forward(normed_TH, y_TH, activations);
   return y_TH;
 }
@@ -36,9 +39,12 @@ void TransformerBlock::backward(const Batch& batch, TensorView d_x_TH, TensorVie
   const ArenaScope scope(work.scratch);
   if (recompute_ == Recompute::block) run_again(batch, work);
   const TensorView d_normed_TH = work.scratch.push(d_x_TH.dtype(), d_x_TH.shape());
-  ops::fill_zero(d_normed_TH, work.compute);
-  if (feed_forward_) feed_forward_->backward(d_x_TH, d_normed_TH, /*beta=*/1.0, work);
-  if (moe_) moe_->backward(*weights_.moe, d_x_TH, d_normed_TH, d_k, work);
+  if (feed_forward_) feed_forward_->backward(d_x_TH, d_normed_TH, work);
+  if (moe_) {
+    const ConstTensorView onto_TH =
+        feed_forward_ ? ConstTensorView(d_normed_TH) : ConstTensorView();
+    moe_->backward(*weights_.moe, d_x_TH, onto_TH, d_normed_TH, d_k, work);
+  }
   ffn_norm_.backward(d_normed_TH, d_x_TH, work);
   attention_.backward(batch, d_x_TH, work);
 }
@@ -55,7 +61,7 @@ Workspace TransformerBlock::of_activations(Workspace& work) const {
 
 TensorView TransformerBlock::attend(const Batch& batch, KvCache* cache, TensorView middle_TH,
                                     Workspace& work) {
-  // Residuals: each half starts from a copy of its input and adds to it.
+  // The residual: attention adds to a copy of its input.
   ops::copy(x_TH_, middle_TH, work.compute);
   if (cache != nullptr) {
     attention_.decode(batch, *cache, x_TH_, middle_TH, work);

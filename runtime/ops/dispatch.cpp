@@ -81,6 +81,10 @@ void sum_rows(const SumRowsArguments& arguments, Stream& stream) {
   check.rank({"rows", arguments.rows}, 2);
   check.at_least("size of segment_begin", arguments.segment_begin.size(), 1);
   check.shape({"out", arguments.out}, {arguments.segment_begin.size() - 1, arguments.rows.dim(1)});
+  if (arguments.onto.data() != nullptr) {
+    check.same_float({{"rows", arguments.rows}, {"onto", arguments.onto}});
+    check.shape({"onto", arguments.onto}, arguments.out.shape());
+  }
   pick<SumRowsOp>(stream, arguments.rows.dtype(),
                   {"sum_rows", &reference::sum_rows, &cpu::sum_rows, &cuda::sum_rows})(arguments,
                                                                                        stream);

@@ -26,11 +26,12 @@ struct SumRowsArguments {
   ConstTensorView rows;                    ///< [N, H]
   View<const std::int32_t> place_of_N;     ///< entry j of a segment reads rows[place_of_N[j]]
   View<const std::int32_t> segment_begin;  ///< [S + 1]
-  TensorView out;                          ///< [S, H]
-  double beta = 0.0;                       ///< 1 adds to out, 0 overwrites (empty segments give 0)
+  /// [S, H], added to the sums; may be `out`. A default one adds nothing: empty segments give 0.
+  ConstTensorView onto;
+  TensorView out;  ///< [S, H]
 };
 
-/// out[s] = beta * out[s] + sum over j in [segment_begin[s], segment_begin[s+1]) of
+/// out[s] = onto[s] + sum over j in [segment_begin[s], segment_begin[s+1]) of
 /// rows[place_of_N[j]], in rising j, in fp32 (fp64 for f64), stored once.
 using SumRowsOp = void(const SumRowsArguments& arguments, Stream& stream);
 SumRowsOp sum_rows;

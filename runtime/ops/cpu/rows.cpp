@@ -34,8 +34,8 @@ struct Segment {
   const float* rows;
   std::int64_t columns;
   std::span<const std::int32_t> places;
+  const float* onto;  ///< null: nothing is added
   float* out;
-  float beta;
 
   /// Columns from `column` on, `kVectors` vectors side by side.
   template <std::size_t kVectors, class Lanes>
@@ -46,8 +46,8 @@ struct Segment {
       for (std::size_t v = 0; v < kVectors; ++v) sums[v] += load(from + v * kLanes, lanes);
     }
     for (std::size_t v = 0; v < kVectors; ++v) {
-      float* const to = out + column + v * kLanes;
-      store(beta == 0.0F ? sums[v] : beta * load(to, lanes) + sums[v], to, lanes);
+      const std::int64_t first = column + static_cast<std::int64_t>(v) * kLanes;
+      store(onto == nullptr ? sums[v] : load(onto + first, lanes) + sums[v], out + first, lanes);
     }
   }
 
@@ -71,8 +71,10 @@ Segment segment_of(const SumRowsArguments& arguments, std::int64_t segment) {
   return {.rows = arguments.rows.as<float>().data(),
           .columns = columns,
           .places = arguments.place_of_N.part(begin, end).span(),
-          .out = arguments.out.as<float>().data() + segment * columns,
-          .beta = static_cast<float>(arguments.beta)};
+          .onto = arguments.onto.data() == nullptr
+                      ? nullptr
+                      : arguments.onto.as<float>().data() + segment * columns,
+          .out = arguments.out.as<float>().data() + segment * columns};
 }
 
 }  // namespace

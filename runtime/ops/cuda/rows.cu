@@ -22,10 +22,10 @@ struct RowSums {
   const T* rows;
   const std::int32_t* place_of;
   const std::int32_t* segment_begin;
+  const T* onto;  ///< null: nothing is added
   T* out;
   std::int64_t num_segments;
   std::int64_t columns;
-  float beta;
 };
 
 // A thread sums its columns over all rows of a segment, so the order is the rows' own.
@@ -46,10 +46,10 @@ __global__ void __launch_bounds__(kRowWalkThreads)
             load_unit<kAccess>(sums.rows + sums.place_of[j] * sums.columns, unit, sums.columns);
         for (int i = 0; i < kUnit<T>; ++i) sum.at[i] += row.at[i];
       }
-      // A beta of 0 overwrites: what was there may be NaN.
-      if (sums.beta != 0) {
-        const UnitValues<T> before = load_unit<kAccess>(out, unit, sums.columns);
-        for (int i = 0; i < kUnit<T>; ++i) sum.at[i] = fmaf(sums.beta, before.at[i], sum.at[i]);
+      if (sums.onto != nullptr) {
+        const UnitValues<T> before =
+            load_unit<kAccess>(sums.onto + segment * sums.columns, unit, sums.columns);
+        for (int i = 0; i < kUnit<T>; ++i) sum.at[i] += before.at[i];
       }
       store_unit<kAccess>(out, unit, sums.columns, sum);
     }
@@ -73,16 +73,18 @@ void gather_rows(ConstTensorView table, View<const std::int32_t> index, TensorVi
 
 void sum_rows(const SumRowsArguments& arguments, Stream& stream) {
   if (arguments.out.empty()) return;
+  const bool adds = arguments.onto.data() != nullptr;
   visit_storage("sum_rows", arguments.out.dtype(), [&]<class T>() {
     const RowSums<T> sums{.rows = arguments.rows.as<T>().data(),
                           .place_of = arguments.place_of_N.data(),
                           .segment_begin = arguments.segment_begin.data(),
+                          .onto = adds ? arguments.onto.as<T>().data() : nullptr,
                           .out = arguments.out.as<T>().data(),
                           .num_segments = arguments.out.dim(0),
-                          .columns = arguments.out.dim(1),
-                          .beta = static_cast<float>(arguments.beta)};
+                          .columns = arguments.out.dim(1)};
     const std::int64_t row_bytes = sums.columns * size_of(arguments.out.dtype());
-    const bool in_units = access_to(row_bytes, {sums.rows, sums.out}) == Access::units;
+    const void* const onto = adds ? sums.onto : sums.out;
+    const bool in_units = access_to(row_bytes, {sums.rows, onto, sums.out}) == Access::units;
     const RowSpread spread = spread_rows(sums.num_segments, units_of(sums.columns, kUnit<T>));
     launch(in_units ? &sum_rows_kernel<T, Access::units> : &sum_rows_kernel<T, Access::elements>,
            spread.shape, stream, sums, spread.log2_threads);

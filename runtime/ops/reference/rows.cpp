@@ -34,8 +34,8 @@ void sum_segment(const SumRowsArguments& arguments, std::int64_t segment) {
       sum += ComputeOf<T>{rows[arguments.place_of_N[j] * columns + column]};
     }
     const std::int64_t place = segment * columns + column;
-    const auto beta = static_cast<ComputeOf<T>>(arguments.beta);
-    out[place] = static_cast<T>(beta == 0 ? sum : beta * ComputeOf<T>{out[place]} + sum);
+    const bool adds = arguments.onto.data() != nullptr;
+    out[place] = static_cast<T>(adds ? ComputeOf<T>{arguments.onto.as<T>()[place]} + sum : sum);
   }
 }
 

@@ -51,12 +51,13 @@ class RankOfCase {
     experts::MoeLayer layer(case_.router, placement_, ep_, case_.receiving());
 
     layer.forward(
-        weights, upload(of_tokens(numbers_.x_TH), tokens), y_TH,
+        weights, upload(of_tokens(numbers_.x_TH), tokens), y_TH, y_TH,
         {.setting = {.layer = 0, .k = case_.k}, .tokens = {.seed = 1, .first_token = first_token_}},
         statistics(), on_.work);
     MoeOutcome out{.y_TH = download(y_TH)};
     read_plan(layer.plan(), out);
-    layer.backward(weights, upload(of_tokens(numbers_.d_y_TH), tokens), d_x_TH, d_k, on_.work);
+    layer.backward(weights, upload(of_tokens(numbers_.d_y_TH), tokens), d_x_TH, d_x_TH, d_k,
+                   on_.work);
 
     out.d_x_TH = download(d_x_TH);
     out.d_gate_up_E2FH = download(weights.ffn.gate_up_e2FH.gradient);

@@ -71,34 +71,54 @@ TEST(SumRows, SumsTheRowsOfEachSegment) {
   }
 }
 
-TEST(SumRows, AddsToWhatIsThereWithABetaOfOne) {
+TEST(SumRows, AddsToAnotherTensorOrToItsOwn) {
   for (const Backend backend : kBackends) {
     OnDevice device(backend);
-    const TensorView out = device.upload<float>({1000, 2000}, {2, 1});
+    const TensorView onto = device.upload<float>({1000, 2000}, {2, 1});
+    const TensorView out = device.saved.push(DType::f32, {2, 1});
+    SumRowsArguments arguments{.rows = device.upload<float>({1, 2}, {2, 1}),
+                               .place_of_N = device.upload<std::int32_t>({1, 0}),
+                               .segment_begin = device.upload<std::int32_t>({0, 2, 2}),
+                               .onto = onto,
+                               .out = out};
 
-    sum_rows({.rows = device.upload<float>({1, 2}, {2, 1}),
-              .place_of_N = device.upload<std::int32_t>({1, 0}),
-              .segment_begin = device.upload<std::int32_t>({0, 2, 2}),
-              .out = out,
-              .beta = 1},
-             device.stream);
+    sum_rows(arguments, device.stream);
+    arguments.out = onto;
+    sum_rows(arguments, device.stream);
 
     EXPECT_THAT(device.download<float>(out), ElementsAre(1003, 2000));
+    EXPECT_THAT(device.download<float>(onto), ElementsAre(1003, 2000));
   }
 }
 
-std::vector<float> sum_of_some(OnDevice& device, std::int64_t columns, double beta) {
+TEST(SumRows, RefusesToAddToAnotherShape) {
+  OnDevice device(Backend::cpu);
+
+  const auto wrong = [&] {
+    sum_rows({.rows = device.upload<float>({1, 2}, {2, 1}),
+              .place_of_N = device.upload<std::int32_t>({1, 0}),
+              .segment_begin = device.upload<std::int32_t>({0, 2, 2}),
+              .onto = device.upload<float>({1000}, {1, 1}),
+              .out = device.saved.push(DType::f32, {2, 1})},
+             device.stream);
+  };
+
+  EXPECT_THAT(wrong, ThrowsMessage<InvalidArgument>(HasSubstr("onto")));
+}
+
+std::vector<float> sum_of_some(OnDevice& device, std::int64_t columns, bool adds) {
   constexpr std::int64_t kSegments = 300;
   std::vector<std::int32_t> begin = {0};
   for (std::int32_t s = 0; s < kSegments; ++s) begin.push_back(begin.back() + s % 5);
-  const TensorView out = beta == 0 ? device.saved.push(DType::f32, {kSegments, columns})
-                                   : device.upload(normal_numbers<float>(kSegments * columns, 2),
-                                                   {kSegments, columns});
+  const TensorView out = device.saved.push(DType::f32, {kSegments, columns});
+  ConstTensorView onto;
+  if (adds)
+    onto = device.upload(normal_numbers<float>(kSegments * columns, 2), {kSegments, columns});
   sum_rows({.rows = device.upload(normal_numbers<float>(50 * columns, 1), {50, columns}),
             .place_of_N = device.upload(integers(begin.back(), 50, 3)),
             .segment_begin = device.upload(begin),
-            .out = out,
-            .beta = beta},
+            .onto = onto,
+            .out = out},
            device.stream);
   return device.download<float>(out);
 }
@@ -106,8 +126,8 @@ std::vector<float> sum_of_some(OnDevice& device, std::int64_t columns, double be
 TEST(SumRows, IsTheSameEverywhere) {
   Everywhere everywhere;
   for (const std::int64_t columns : test::kOddSizes) {
-    for (const double beta : {0.0, 1.0}) {
-      everywhere.expect_same([&](OnDevice& device) { return sum_of_some(device, columns, beta); },
+    for (const bool adds : {false, true}) {
+      everywhere.expect_same([&](OnDevice& device) { return sum_of_some(device, columns, adds); },
                              {.relative = 0,
                               .absolute = 0,
                               .reason = "the order of additions is part of the contract"});
