@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "runtime/ops/cpu/packed_product.h"
 #include "runtime/ops/cpu/tile_product.h"
 #include "runtime/ops/cpu/vec.h"
 
@@ -40,44 +41,10 @@ void multiply_copied(const Product& whole) {
 /// Of a matrix that is turned, the most numbers.
 constexpr std::int64_t kMostTurned = 65536;
 
-std::int64_t whole_vectors(std::int64_t count) {
-  return (count + kLanes - 1) / kLanes * kLanes;
-}
-
 /// Whether columns of B lie behind one another, so that oneDNN would turn all of B.
 bool has_columns_in_line(const Product& product) {
   return product.a.transpose == Transpose::no && product.b.transpose == Transpose::yes &&
          product.extents.beta == 0.0F && gemm_library() == GemmLibrary::onednn;
-}
-
-/// Columns of B that multiply_few_rows() takes at a time: a multiple of all blocks of rows.
-constexpr std::int64_t kColumnsAtOnce = 48;
-constexpr std::int64_t kFewRows = 96;
-
-bool has_few_rows(const Product& product) {
-  const auto [m, n, k, alpha, beta] = product.extents;
-  return has_columns_in_line(product) && m >= kLanes && m <= kFewRows && n >= kColumnsAtOnce &&
-         k >= kLanes && whole_vectors(m) * k <= kMostTurned;
-}
-
-/// The product by way of its transpose: the rows are turned, B is read once, as it lies, and the
-/// result is turned back while it is in the cache.
-void multiply_few_rows(const Product& whole) {
-  alignas(64) std::array<float, kMostTurned> a_KM;
-  alignas(64) std::array<float, kColumnsAtOnce * kFewRows> c_NM;
-  const auto [m, n, k, alpha, beta] = whole.extents;
-  const std::int64_t width = whole_vectors(m);
-  transpose_tile({whole.a.data, whole.a.stride}, m, k, alpha, {a_KM.data(), width}, width);
-  for (std::int64_t first = 0; first < n; first += kColumnsAtOnce) {
-    const std::int64_t columns = std::min(kColumnsAtOnce, n - first);
-    multiply_tile({.rows = columns, .columns = width, .terms = {.count = k}, .adds = false},
-                  {.data = whole.b.data + first * whole.b.stride,
-                   .row_stride = whole.b.stride,
-                   .term_stride = 1,
-                   .is_far = true},
-                  {a_KM.data(), width}, {c_NM.data(), width});
-    transpose_tile({c_NM.data(), width}, columns, m, 1.0F, {whole.c + first, n}, columns);
-  }
 }
 
 /// Whether a product has few columns for many rows: scores of a router.
@@ -104,10 +71,10 @@ void multiply_rows(const Product& whole, std::int64_t begin, std::int64_t end) {
   part.extents.m = end - begin;
   part.a.data += begin * (whole.a.transpose == Transpose::yes ? 1 : whole.a.stride);
   part.c += begin * whole.extents.n;
-  if (has_crowded_terms(part)) {
+  if (has_columns_in_line(part) && can_be_packed(part.extents)) {
+    multiply_packed(part);
+  } else if (has_crowded_terms(part)) {
     multiply_copied(part);
-  } else if (has_few_rows(part)) {
-    multiply_few_rows(part);
   } else if (has_few_columns(part)) {
     multiply_few_columns(part);
   } else {

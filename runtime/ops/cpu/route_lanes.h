@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "runtime/device/workers.h"
+#include "runtime/ops/cpu/transpose.h"
 
 namespace softmoe::ops::cpu {
 
@@ -89,39 +90,6 @@ using LaneInts = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::in
   std::int64_t sum = 0;
   for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
   return sum;
-}
-
-/// Swaps bit `Stride` of the row index with that of the lane: four strides make a transpose.
-template <int Stride>
-[[gnu::always_inline]] inline void swap_halves(Lanes& a, Lanes& b) {
-  LaneInts to_a;
-  LaneInts to_b;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const bool upper = (lane & Stride) != 0;
-    to_a[lane] = upper ? kLanes + lane - Stride : lane;
-    to_b[lane] = upper ? kLanes + lane : lane + Stride;
-  }
-  const Lanes low = __builtin_shuffle(a, b, to_a);
-  b = __builtin_shuffle(a, b, to_b);
-  a = low;
-}
-
-template <int Stride>
-[[gnu::always_inline]] inline void swap_stage(std::array<Lanes, kLanes>& tile) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) {
-    if ((i & Stride) == 0) {
-      swap_halves<Stride>(tile[static_cast<std::size_t>(i)],
-                          tile[static_cast<std::size_t>(i + Stride)]);
-    }
-  }
-}
-
-[[gnu::always_inline]] inline void transpose(std::array<Lanes, kLanes>& tile) {
-  swap_stage<1>(tile);
-  swap_stage<2>(tile);
-  swap_stage<4>(tile);
-  swap_stage<8>(tile);
 }
 
 /// Half a vector of lanes: short rows are mostly eight wide.

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "runtime/ops/cpu/transpose.h"
 #include "runtime/ops/cpu/vec.h"
 
 namespace softmoe::ops::cpu {
@@ -96,27 +97,6 @@ void multiply_columns(const TileExtents& extents, const TileFactor& factor, cons
   multiply_left(std::make_integer_sequence<int, kRows - 1>());
 }
 
-/// Swaps what lies off the diagonal of every pair of rows so far apart, in squares so wide.
-template <int kDistance>
-void swap_across(std::array<Vec, kLanes>& rows) {
-  VecBits upper_half{};
-  VecBits lower_half{};
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const bool is_right = (lane / kDistance) % 2 == 1;
-    upper_half[lane] = is_right ? kLanes + lane - kDistance : lane;
-    lower_half[lane] = is_right ? kLanes + lane : lane + kDistance;
-  }
-#pragma GCC unroll 16
-  for (int row = 0; row < kLanes; ++row) {
-    if ((row / kDistance) % 2 == 1) continue;
-    const Vec upper = rows[row];
-    const Vec lower = rows[row + kDistance];
-    rows[row] = __builtin_shuffle(upper, lower, upper_half);
-    rows[row + kDistance] = __builtin_shuffle(upper, lower, lower_half);
-  }
-  if constexpr (2 * kDistance < kLanes) swap_across<2 * kDistance>(rows);
-}
-
 /// All columns.
 template <bool kIsFar>
 void multiply_all(const TileExtents& extents, const TileFactor& factor, const TileRows& rows,
@@ -152,20 +132,25 @@ void multiply_tile(const TileExtents& extents, const TileFactor& factor, const T
 void transpose_tile(const TileRows& from, std::int64_t rows, std::int64_t columns, float scale,
                     const TileResult& to, std::int64_t width) {
   for_vectors(width, [&](std::int64_t first, auto stored) {
+    const float* const corner = from.data + first * from.stride;
     const std::int64_t present = std::clamp<std::int64_t>(rows - first, 0, kLanes);
     for_vectors(columns, [&](std::int64_t column, auto lanes) {
       std::array<Vec, kLanes> square{};
-      const float* const corner = from.data + first * from.stride + column;
       if (present == kLanes) {
 #pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) square[i] = load(corner + i * from.stride, lanes);
+        for (int i = 0; i < kLanes; ++i) square[i] = load(corner + column + i * from.stride, lanes);
       } else {
-        for (int i = 0; i < present; ++i) square[i] = load(corner + i * from.stride, lanes);
+        for (int i = 0; i < present; ++i)
+          square[i] = load(corner + column + i * from.stride, lanes);
       }
-      swap_across<1>(square);
-      const std::int64_t written = std::min<std::int64_t>(kLanes, columns - column);
-      for (int i = 0; i < written; ++i) {
-        store(square[i] * scale, to.data + (column + i) * to.stride + first, stored);
+      transpose(square);
+      float* const turned = to.data + column * to.stride + first;
+      if (column + kLanes <= columns) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) store(square[i] * scale, turned + i * to.stride, stored);
+      } else {
+        for (int i = 0; i < columns - column; ++i)
+          store(square[i] * scale, turned + i * to.stride, stored);
       }
     });
   });

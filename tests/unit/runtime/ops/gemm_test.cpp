@@ -80,8 +80,8 @@ TEST(Gemm, IsTheSameEverywhere) {
   };
   Everywhere everywhere;
   // 1, and 600 rows, which are cut in two; no rows, no columns, no inner dim; small results of long
-  // sums, which are cut by their terms, 16,384 elements at a time; few rows and
-  // many columns, and few columns for many rows.
+  // sums, which are cut by their terms, 16,384 elements at a time; some rows and panels of columns,
+  // and few columns for many rows.
   for (const Case& c : {Case{0, 3, 5, 0},
                         {3, 0, 5, 0},
                         {3, 5, 0, 0},
@@ -96,6 +96,7 @@ TEST(Gemm, IsTheSameEverywhere) {
                         {64, 257, 513, 1},
                         {8, 48, 16, 0},
                         {33, 149, 100, 0},
+                        {33, 160, 304, 0},
                         {64, 512, 1024, 0},
                         {64, 60, 1025, 0},
                         {96, 50, 31, 0},
