@@ -82,26 +82,12 @@ TEST(Gemm, IsTheSameEverywhere) {
   // 1, and 600 rows, which are cut in two; no rows, no columns, no inner dim; small results of long
   // sums, which are cut by their terms, 16,384 elements at a time; some rows and panels of columns,
   // and few columns for many rows.
-  for (const Case& c : {Case{0, 3, 5, 0},
-                        {3, 0, 5, 0},
-                        {3, 5, 0, 0},
-                        {3, 5, 0, 0.5},
-                        {1, 17, 64, 0},
-                        {1, 65, 3, 1},
-                        {17, 1, 65, 1},
-                        {65, 255, 64, 0},
-                        {600, 33, 17, 0.5},
-                        {7, 33, 131, 0.5},
-                        {64, 256, 512, 0},
-                        {64, 257, 513, 1},
-                        {8, 48, 16, 0},
-                        {33, 149, 100, 0},
-                        {33, 160, 304, 0},
-                        {64, 512, 1024, 0},
-                        {64, 60, 1025, 0},
-                        {96, 50, 31, 0},
-                        {70, 16, 33, 0},
-                        {300, 64, 40, 0}}) {
+  for (const Case& c :
+       {Case{0, 3, 5, 0},   {3, 0, 5, 0},      {3, 5, 0, 0},      {3, 5, 0, 0.5},
+        {1, 17, 64, 0},     {1, 65, 3, 1},     {17, 1, 65, 1},    {65, 255, 64, 0},
+        {600, 33, 17, 0.5}, {7, 33, 131, 0.5}, {64, 256, 512, 0}, {64, 257, 513, 1},
+        {8, 48, 16, 0},     {33, 149, 100, 0}, {33, 160, 304, 0}, {64, 512, 1024, 0},
+        {64, 60, 1025, 0},  {96, 50, 31, 0},   {70, 16, 33, 0},   {300, 64, 40, 0}}) {
     for (const Transpose a : kTransposes) {
       for (const Transpose b : kTransposes) {
         everywhere.expect_same(
