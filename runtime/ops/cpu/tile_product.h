@@ -1,8 +1,8 @@
 #pragma once
 
 // Products of matrices that lie in a core's caches, or of which one is read once: tiles of
-// attention, and scores of a router. A library first copies its operands into an order of its own, which
-// takes as long as such a product, and knows nothing of a diagonal.
+// attention, and scores of a router. A library first copies its operands into an order of its own,
+// which takes as long as such a product, and knows nothing of a diagonal.
 
 #include <cstdint>
 #include <limits>
