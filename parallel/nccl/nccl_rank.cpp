@@ -201,6 +201,8 @@ void NcclRank::look() {
   try {
     pending_.forget_passed();
   } catch (const std::exception& error) {
+    // A failure of the device stays one, whoever sees it first.
+    device_->accelerator()->fail(std::current_exception());
     fail_locked(error.what());
   }
   if (failure_ || pending_.empty()) return;
