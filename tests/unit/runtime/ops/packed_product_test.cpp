@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "tests/support/numbers.h"
