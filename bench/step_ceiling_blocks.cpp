@@ -64,13 +64,10 @@ TensorView StepCeiling::forward(int layer, Saved& saved, TensorView x_TH, std::i
   attention_forward(ids, saved);
   saved.ffn_norm_TH = norm(ids.ffn_norm, saved.middle_TH, saved.ffn_scale_T);
   const TensorView y_TH = work_.saved.push(DType::f32, x_TH.shape());
+  // With experts the one pass stands for the sum of a token's rows and its residual.
   on_clock(CeilingPart::elementwise, [&] { ops::copy(saved.middle_TH, y_TH, work_.compute); });
   if (ids.gate_up) dense_forward(ids, saved, y_TH);
-  if (ids.router) {
-    experts_forward(ids, saved, rows);
-    // Stands for what a token takes from its experts.
-    on_clock(CeilingPart::elementwise, [&] { ops::add(saved.ffn_norm_TH, y_TH, work_.compute); });
-  }
+  if (ids.router) experts_forward(ids, saved, rows);
   return y_TH;
 }
 
